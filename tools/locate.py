@@ -3,27 +3,34 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from tools import cache
+from tools.artifacts import all_artifacts, in_groups, named
+from tools.records import Artifact
 
-class MissingTool(Exception):
+
+class MissingTool(Exception):  # noqa: N818 - it names a state the caller can remedy
     """A program is not installed; the message holds the command that installs it."""
 
 
 def program(name: str) -> Path:
-    """Absolute path of an executable such as `pulumi`, `kube-apiserver`, `kubectl` or `keda-operator`.
+    """Absolute path of an executable such as `pulumi`, `kube-apiserver` or `keda-operator`.
 
     Raises:
         MissingTool: it is not installed, or no group has a program of that name.
     """
-    raise MissingTool(f"{name} is not installed: run `python3 -m tools install`")
+    for artifact in all_artifacts():
+        if name in {n for p in artifact.programs for n in (p.name, *p.beside)}:
+            return _installed(artifact, name) / "bin" / name
+    raise MissingTool(f"{name}: no group has a program of that name")
 
 
 def manifests() -> Path:
-    """Directory that holds `keda-crds.yaml`, `http-add-on-crds.yaml`, `traefik-crds.yaml` and `kwok-stages.yaml`.
+    """Directory of `{keda,http-add-on,traefik}-crds.yaml` and `kwok-stages.yaml`.
 
     Raises:
         MissingTool: the group `core` is not installed.
     """
-    raise MissingTool("the manifests are not installed: run `python3 -m tools install core`")
+    return _installed(named("manifests"), "manifests")
 
 
 def pulumi_home() -> Path:
@@ -32,13 +39,30 @@ def pulumi_home() -> Path:
     Raises:
         MissingTool: the group `engine` is not installed.
     """
-    raise MissingTool("the Kubernetes provider is not installed: run `python3 -m tools install engine`")
+    return _installed(named("pulumi-home"), "pulumi-home")
 
 
 def path_entries(groups: Iterable[str]) -> list[Path]:
     """Directories to put before PATH so that the programs of the groups are found by name.
 
     Raises:
-        MissingTool: a program of one of the groups is not installed, or there is no such group.
+        MissingTool: a program of one of the groups is not installed.
+        ValueError: there is no such group.
     """
-    raise MissingTool(f"run `python3 -m tools install {' '.join(groups)}`")
+    # The provider is left out: found on PATH it would be used instead of the installed plugin,
+    # with a warning on every command.
+    plugins = {artifact.plugin.program for artifact in all_artifacts() if artifact.plugin}
+    return [
+        _installed(artifact, artifact.name) / "bin"
+        for artifact in in_groups(tuple(groups))
+        if any(program.name not in plugins for program in artifact.programs)
+    ]
+
+
+def _installed(artifact: Artifact, subject: str) -> Path:
+    directory = cache.entry(artifact)
+    if not cache.is_present(directory):
+        raise MissingTool(
+            f"{subject} is not installed: run `python3 -m tools install {artifact.group}`"
+        )
+    return directory
