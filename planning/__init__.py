@@ -1,0 +1,1 @@
+"""Pure decisions: from settings and facts to a plan that components only translate."""
