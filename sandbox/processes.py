@@ -18,6 +18,8 @@ _LAST_LINES = 12
 # components talk to each other by cluster names that no proxy knows.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
 
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
@@ -37,13 +39,17 @@ def log_path(settings: Settings, name: str) -> Path:
 def running_pid(settings: Settings, name: str) -> int | None:
     """Return the pid of a started component, None when it has ended.
 
-    Pids are reused: a process counts only while it has the very command line that was started.
+    Pids are reused: another process than this one's own child counts only while it has the very
+    command line that was started. A child is asked itself, since its command line is empty for a
+    moment after it began, and once it has ended until it is asked.
     """
     try:
         record = json.loads((settings.pids / f"{name}.json").read_text())
     except FileNotFoundError:
         return None
     pid = int(record["pid"])
+    if pid in _CHILDREN:
+        return pid if _CHILDREN[pid].poll() is None else None
     return pid if command_line(pid) == record["command"] else None
 
 
@@ -52,7 +58,7 @@ def command_line(pid: int) -> list[str] | None:
     proc = Path("/proc")
     if (proc / "self").exists():
         try:
-            return (proc / str(pid) / "cmdline").read_text().split("\0")[:-1] or None
+            return (proc / str(pid) / "cmdline").read_text(errors="replace").split("\0")[:-1] or None
         except OSError:
             return None
     shown = subprocess.run(
@@ -85,11 +91,7 @@ def start(settings: Settings, component: Component) -> None:
             raise SandboxError(message) from error
     record = {"pid": process.pid, "command": list(component.command)}
     (settings.pids / f"{component.name}.json").write_text(json.dumps(record))
-    _CHILDREN.append(process)
-
-
-# Kept so that a child which dies is reaped by running_pid's caller and never seen as a zombie.
-_CHILDREN: list[subprocess.Popen[bytes]] = []
+    _CHILDREN[process.pid] = process
 
 
 def wait_ready(settings: Settings, components: Sequence[Component], seconds: float) -> None:
@@ -134,8 +136,6 @@ def stop(settings: Settings, names: Sequence[str], grace_seconds: float = 5.0) -
             _send(pid, number)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline and any(running_pid(settings, name) for name in names):
-            for child in _CHILDREN:
-                child.poll()
             time.sleep(_POLL_SECONDS)
     for name in names:
         if running_pid(settings, name) is None:
