@@ -100,6 +100,7 @@ def _apply(settings: Settings, files: Sequence[Path], text: str) -> None:
         [
             str(locate.program("kubectl")),
             f"--kubeconfig={settings.kubeconfig}",
+            f"--cache-dir={settings.directory}/kubectl-cache",
             "apply",
             "--server-side",
             "--force-conflicts",

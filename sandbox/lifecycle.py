@@ -28,7 +28,6 @@ from sandbox.state import (
 from sandbox.tiers import State
 
 _HOSTS = Path("/etc/hosts")
-_FORWARDER = "forwarder"
 _START_SECONDS = 30.0
 
 Say = Callable[[str], None]
@@ -145,7 +144,7 @@ def _forwarder(settings: Settings) -> Component:
     names = ("apiserver", "ingress", "interceptor")
     routes = [f"{name}={getattr(settings.ports, name)}" for name in names]
     return Component(
-        name=_FORWARDER,
+        name=processes.FORWARDER,
         command=(
             sys.executable,
             "-m",
@@ -161,11 +160,10 @@ def _forwarder(settings: Settings) -> Component:
 
 def _stop(settings: Settings, run: Run) -> None:
     if run.mode == "namespace":
-        processes.stop(settings, [_FORWARDER])
+        processes.stop(settings, [processes.FORWARDER])
         if _is_alive(settings, run):
             _inside(settings, "stop")
-        # Whatever still runs inside ends with the namespace's first process.
-        processes.stop(settings, [namespace.NAME])
+        namespace.destroy(settings)
     else:
         tiers.bring_down(settings)
     for record in settings.pids.glob("*.json"):
@@ -208,16 +206,19 @@ def _states(settings: Settings, run: Run) -> tuple[State, ...]:
 
 
 def _holder_state(settings: Settings) -> State:
-    pid = processes.running_pid(settings, namespace.NAME)
-    log = processes.log_path(settings, namespace.NAME)
-    return State(name=namespace.NAME, pid=pid, ready=pid is not None, log=log)
+    pid = processes.running_pid(settings, processes.NAMESPACE)
+    log = processes.log_path(settings, processes.NAMESPACE)
+    return State(name=processes.NAMESPACE, pid=pid, ready=pid is not None, log=log)
 
 
 def _forwarder_state(settings: Settings) -> State:
-    pid = processes.running_pid(settings, _FORWARDER)
+    pid = processes.running_pid(settings, processes.FORWARDER)
     ready = pid is not None and _forwarder(settings).probe()
     return State(
-        name=_FORWARDER, pid=pid, ready=ready, log=processes.log_path(settings, _FORWARDER)
+        name=processes.FORWARDER,
+        pid=pid,
+        ready=ready,
+        log=processes.log_path(settings, processes.FORWARDER),
     )
 
 
@@ -240,9 +241,8 @@ def _inside(settings: Settings, action: str) -> subprocess.CompletedProcess[str]
 
 def _is_alive(settings: Settings, run: Run) -> bool:
     if run.mode == "namespace":
-        return processes.running_pid(settings, namespace.NAME) is not None
-    names = [path.stem for path in settings.pids.glob("*.json")]
-    return any(processes.running_pid(settings, name) for name in names)
+        return processes.running_pid(settings, processes.NAMESPACE) is not None
+    return any(processes.running_pid(settings, name) for name in processes.recorded(settings))
 
 
 def _refresh_names(settings: Settings, run: Run) -> None:

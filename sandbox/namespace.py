@@ -1,6 +1,7 @@
 """A private namespace for the full tier: loopback only, /etc/hosts of its own, no need of root."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from sandbox.probes import FileProbe
 from sandbox.processes import Component
 from sandbox.state import REPOSITORY, Settings
 
-NAME = "namespace"
 _AS_ROOT = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _WITH_USER = ("--user", "--map-root-user", *_AS_ROOT)
 _START_SECONDS = 10.0
@@ -49,12 +49,12 @@ def create(settings: Settings, allowed: Sequence[str]) -> None:
         SandboxError: It could not set the namespace up; the message has its reason.
     """
     ready = settings.sockets / "namespace.ready"
-    if processes.running_pid(settings, NAME) is None:
+    if processes.running_pid(settings, processes.NAMESPACE) is None:
         ready.unlink(missing_ok=True)
     write_hosts(settings)
     arguments = (str(settings.hosts_file), str(ready))
     holder = Component(
-        name=NAME,
+        name=processes.NAMESPACE,
         command=("unshare", *allowed, "--", sys.executable, "-m", "sandbox.hold", *arguments),
         environment=python_environment(),
         probe=FileProbe(path=ready),
@@ -65,7 +65,7 @@ def create(settings: Settings, allowed: Sequence[str]) -> None:
 
 def entry(settings: Settings) -> tuple[str, ...] | None:
     """Return the command prefix that runs a command inside, None when there is no namespace."""
-    holder = processes.running_pid(settings, NAME)
+    holder = processes.running_pid(settings, processes.NAMESPACE)
     if holder is None:
         return None
     # The holder itself stays outside of the pid namespace that it makes for its child.
@@ -76,9 +76,24 @@ def entry(settings: Settings) -> tuple[str, ...] | None:
     return ("nsenter", *names, f"--wd={Path.cwd()}", "--")
 
 
+def destroy(settings: Settings) -> None:
+    """End the namespace and with it every process inside, and wait until they are gone."""
+    holder = processes.running_pid(settings, processes.NAMESPACE)
+    if holder is None:
+        return
+    inside = list(outside_pids(settings).values())
+    # unshare passes no signal on and ignores SIGTERM; the kernel ends its child when it dies.
+    processes.send(holder, signal.SIGKILL)
+    processes.wait_until(
+        "the processes in the sandbox's namespace have ended",
+        lambda: not any(processes.command_line(pid) for pid in (holder, *inside)),
+        _START_SECONDS,
+    )
+
+
 def outside_pids(settings: Settings) -> dict[int, int]:
     """Return the pid on this machine of each process inside, by its pid there."""
-    holder = processes.running_pid(settings, NAME)
+    holder = processes.running_pid(settings, processes.NAMESPACE)
     if holder is None:
         return {}
     inside = Path(f"/proc/{holder}/ns/pid_for_children").readlink()

@@ -12,8 +12,14 @@ from pathlib import Path
 from sandbox.probes import Probe
 from sandbox.state import SandboxError, Settings
 
+# These run outside of the namespace that the others run in: their pids mean nothing inside.
+NAMESPACE = "namespace"
+FORWARDER = "forwarder"
+OUTSIDE = (NAMESPACE, FORWARDER)
+
 _POLL_SECONDS = 0.05
 _LAST_LINES = 12
+_GRACE_SECONDS = 5.0
 # What a component may see of the caller's environment. Proxy variables above all stay out: the
 # components talk to each other by cluster names that no proxy knows.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
@@ -29,6 +35,12 @@ class Component:
     command: tuple[str, ...]
     probe: Probe
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def recorded(settings: Settings) -> list[str]:
+    """Return the names of the components that were started where this process runs."""
+    names = sorted(path.stem for path in settings.pids.glob("*.json"))
+    return [name for name in names if name not in OUTSIDE]
 
 
 def log_path(settings: Settings, name: str) -> Path:
@@ -58,7 +70,9 @@ def command_line(pid: int) -> list[str] | None:
     proc = Path("/proc")
     if (proc / "self").exists():
         try:
-            return (proc / str(pid) / "cmdline").read_text(errors="replace").split("\0")[:-1] or None
+            return (proc / str(pid) / "cmdline").read_text(errors="replace").split("\0")[
+                :-1
+            ] or None
         except OSError:
             return None
     shown = subprocess.run(
@@ -128,13 +142,13 @@ def wait_until(description: str, condition: Callable[[], bool], seconds: float) 
         time.sleep(_POLL_SECONDS)
 
 
-def stop(settings: Settings, names: Sequence[str], grace_seconds: float = 5.0) -> None:
-    """End components by SIGTERM, and by SIGKILL those that take longer than the grace period."""
-    for number, patience in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, grace_seconds)):
+def stop(settings: Settings, names: Sequence[str]) -> None:
+    """End components by SIGTERM, and by SIGKILL those that take longer than 5 s."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         alive = [pid for name in names if (pid := running_pid(settings, name))]
         for pid in alive:
-            _send(pid, number)
-        deadline = time.monotonic() + patience
+            send(pid, number)
+        deadline = time.monotonic() + _GRACE_SECONDS
         while time.monotonic() < deadline and any(running_pid(settings, name) for name in names):
             time.sleep(_POLL_SECONDS)
     for name in names:
@@ -142,7 +156,8 @@ def stop(settings: Settings, names: Sequence[str], grace_seconds: float = 5.0) -
             (settings.pids / f"{name}.json").unlink(missing_ok=True)
 
 
-def _send(pid: int, number: signal.Signals) -> None:
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -155,8 +155,18 @@ class Settings:
 
 # What a sandbox may leave in its state directory; nothing else there is ever removed.
 OWN_ENTRIES = (
-    "etcd", "hosts", "kubeconfig", "kwok.yaml", "lock", "logs", "pids", "pki", "run.json", "sockets"
-)  # fmt: skip
+    "etcd",
+    "hosts",
+    "kubeconfig",
+    "kubectl-cache",
+    "kwok.yaml",
+    "lock",
+    "logs",
+    "pids",
+    "pki",
+    "run.json",
+    "sockets",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,7 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
 
 def bring_down(settings: Settings) -> None:
     """Stop whatever was started here."""
-    names = [path.stem for path in sorted(settings.pids.glob("*.json"))]
+    names = processes.recorded(settings)
     processes.stop(settings, [name for name in names if name not in _LAST_TO_STOP])
     for name in _LAST_TO_STOP:
         processes.stop(settings, [name])
