@@ -188,6 +188,14 @@ def _warnings(fit: Fit, settings: StackSettings) -> tuple[str, ...]:
     warnings: list[str] = []
     if fit.gpu.warning:
         warnings.append(f"preset: {fit.gpu.key}: {fit.gpu.warning}")
+    scaling = settings.autoscaling
+    most = scaling.max_replicas if scaling.enabled else settings.replicas
+    if fit.preset.capacity is not None and most > fit.preset.capacity:
+        warnings.append(
+            f"{'autoscaling.maxReplicas' if scaling.enabled else 'replicas'}: {most} pods of "
+            f"'{fit.preset.name}' are more than its capacity of {fit.preset.capacity}; "
+            "the rest would stay Pending"
+        )
     if settings.ingress.enabled and settings.ingress.auth == "none":
         warnings.append(
             "ingress.auth: none, so whoever reaches the host can use the model; "
