@@ -22,9 +22,12 @@ _POLL_SECONDS = 0.2
 
 
 def root() -> Path:
-    """`${XDG_CACHE_HOME:-$HOME/.cache}/mistral-vllm`."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "mistral-vllm"
+    """`${XDG_CACHE_HOME:-$HOME/.cache}/mistral-vllm`; a relative XDG_CACHE_HOME is ignored.
+
+    Source: XDG Base Directory Specification 0.8, https://specifications.freedesktop.org/basedir/.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "mistral-vllm"
 
 
 def entry(artifact: Artifact) -> Path:

@@ -83,9 +83,14 @@ def _settle(
 ) -> None:
     try:
         future.result()
+    except InterruptedError:
+        raise
     except InstallError as error:
         failures[artifact.name] = str(error)
-        session.say(str(error))
+    except OSError as error:
+        failures[artifact.name] = f"{artifact.label} cannot be installed: {error}"
+    if artifact.name in failures:
+        session.say(failures[artifact.name])
 
 
 def _obtain(
