@@ -20,8 +20,8 @@ _CRDS = ("keda-crds.yaml", "http-add-on-crds.yaml", "traefik-crds.yaml")
 _KWOK_KINDS = ("Node", "Pod")
 
 
-def write_stages(settings: Settings, tier: Tier) -> Path:
-    """Write the stages that KWOK plays, and return their file."""
+def write_stages(settings: Settings, tier: Tier) -> None:
+    """Write the stages that KWOK plays: how nodes, pods, volumes and addresses come about."""
     shipped = (locate.manifests() / "kwok-stages.yaml").read_text()
     stages = [
         stage
@@ -30,9 +30,7 @@ def write_stages(settings: Settings, tier: Tier) -> Path:
     ]
     own = ["stages.yaml"] if tier == "full" else ["stages.yaml", "ingress-stage.yaml"]
     texts = [yaml.safe_dump_all(stages), *((MANIFESTS / name).read_text() for name in own)]
-    path = settings.directory / "kwok.yaml"
-    path.write_text("\n---\n".join(texts))
-    return path
+    settings.stages.write_text("\n---\n".join(texts))
 
 
 def apply_core(settings: Settings) -> None:

@@ -1,7 +1,5 @@
 """Components of the core tier: the Kubernetes control plane and the simulated nodes."""
 
-from pathlib import Path
-
 from sandbox.probes import HttpProbe
 from sandbox.processes import Component
 from sandbox.state import ALIAS, Settings
@@ -99,14 +97,14 @@ def scheduler(settings: Settings) -> Component:
     )
 
 
-def kwok(settings: Settings, stages: Path) -> Component:
+def kwok(settings: Settings) -> Component:
     """Describe the stand-in for kubelets, volume provisioner and load balancer."""
     return Component(
         name="kwok",
         command=(
             str(locate.program("kwok")),
             f"--kubeconfig={settings.kubeconfig}",
-            f"--config={stages}",
+            f"--config={settings.stages}",
             "--manage-all-nodes=false",
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             "--node-lease-duration-seconds=40",

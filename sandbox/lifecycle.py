@@ -61,6 +61,7 @@ def start(settings: Settings, tier: Tier, say: Say) -> None:
         write_run(settings, run)
         try:
             _bring_up(settings, run, allowed, say)
+            say(_addresses(settings, run))
         except BaseException:
             if not alive:
                 _stop(settings, run)
@@ -156,6 +157,16 @@ def _forwarder(settings: Settings) -> Component:
         environment=namespace.python_environment(),
         probe=HttpProbe(port=settings.ports.apiserver, path="/readyz", tls=True),
     )
+
+
+def _addresses(settings: Settings, run: Run) -> str:
+    ports = settings.ports
+    addresses = [f"API server https://127.0.0.1:{ports.apiserver}"]
+    if run.tier == "full":
+        interceptor = ports.interceptor if run.mode == "namespace" else ports.interceptor_proxy
+        addresses.append(f"Traefik http://127.0.0.1:{ports.ingress}")
+        addresses.append(f"interceptor http://127.0.0.1:{interceptor}")
+    return ", ".join(addresses)
 
 
 def _stop(settings: Settings, run: Run) -> None:

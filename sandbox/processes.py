@@ -62,23 +62,21 @@ def running_pid(settings: Settings, name: str) -> int | None:
     pid = int(record["pid"])
     if pid in _CHILDREN:
         return pid if _CHILDREN[pid].poll() is None else None
-    return pid if command_line(pid) == record["command"] else None
+    return pid if command_line(pid) == " ".join(record["command"]) else None
 
 
-def command_line(pid: int) -> list[str] | None:
-    """Return the arguments of a live process; None for a dead one, a zombie or a stranger's."""
-    proc = Path("/proc")
-    if (proc / "self").exists():
+def command_line(pid: int) -> str | None:
+    """Return the command of a live process; None for a dead one, a zombie or a stranger's."""
+    if Path("/proc/self").exists():
         try:
-            return (proc / str(pid) / "cmdline").read_text(errors="replace").split("\0")[
-                :-1
-            ] or None
+            text = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
         except OSError:
             return None
+        return text.removesuffix("\0").replace("\0", " ") or None
     shown = subprocess.run(
         ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return shown.stdout.split() or None
+    return shown.stdout.strip() or None
 
 
 def start(settings: Settings, component: Component) -> None:

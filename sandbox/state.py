@@ -143,6 +143,11 @@ class Settings:
         return self.directory / "sockets"
 
     @property
+    def stages(self) -> Path:
+        """KWOK's configuration."""
+        return self.directory / "kwok.yaml"
+
+    @property
     def hosts_file(self) -> Path:
         """File that is /etc/hosts inside the namespace."""
         return self.directory / "hosts"

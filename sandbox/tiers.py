@@ -26,13 +26,12 @@ class State:
 
 def components(settings: Settings, run: Run) -> tuple[Component, ...]:
     """Return the components of a tier, in the order of their start."""
-    stages = cluster.write_stages(settings, run.tier)
     control_plane = (
         core.etcd(settings),
         core.apiserver(settings),
         core.controller_manager(settings),
         core.scheduler(settings),
-        core.kwok(settings, stages),
+        core.kwok(settings),
     )
     if run.tier == "core":
         return control_plane
@@ -48,6 +47,7 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     """
     etcd, apiserver, *others = components(settings, run)
     processes.start(settings, etcd)
+    cluster.write_stages(settings, run.tier)
     pki.create(settings)
     pki.write_kubeconfig(settings)
     processes.start(settings, apiserver)
