@@ -1,12 +1,10 @@
-"""Command line: `python3 -m tools install GROUP...` and `python3 -m tools env GROUP...`."""
+"""Command line: `python3 -m tools install GROUP...`."""
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 
-from tools import locate
 from tools.artifacts import GROUPS
 from tools.session import Session, read_settings
 
@@ -16,29 +14,22 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     groups = tuple(options.groups)
     try:
-        return _install(groups) if options.command == "install" else _environment(groups)
+        return _install(groups)
     except (ValueError, NotImplementedError) as error:
         print(error, file=sys.stderr)
         return 2
-    except locate.MissingTool as error:
-        print(error, file=sys.stderr)
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m tools",
-        description="Obtain the engine and the sandbox binaries, and say where they are.",
+        description="Obtain the engine and the sandbox binaries.",
         epilog="TOOLS_SOURCES=path,release,go restricts or reorders the sources; "
         "TOOLS_RELEASE_MIRROR=http://... replaces the hosts of the releases.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (
-        ("install", "install what is missing of the groups"),
-        ("env", "print shell commands that put the groups on PATH and set PULUMI_HOME"),
-    ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("groups", nargs="+", metavar="GROUP", help=", ".join(GROUPS))
+    command = commands.add_parser("install", help="install what is missing of the groups")
+    command.add_argument("groups", nargs="+", metavar="GROUP", help=", ".join(GROUPS))
     return parser
 
 
@@ -58,14 +49,6 @@ def _install(groups: tuple[str, ...]) -> int:
         session.say("interrupted: what was finished is kept, nothing is left half-made")
         return 130
     return 1 if failures else 0
-
-
-def _environment(groups: tuple[str, ...]) -> int:
-    entries = os.pathsep.join(str(entry) for entry in locate.path_entries(groups))
-    print(f"export PATH={shlex.quote(entries)}:$PATH")
-    if "engine" in groups:
-        print(f"export PULUMI_HOME={shlex.quote(str(locate.pulumi_home()))}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ def control_plane(target: Platform) -> Artifact:
     etcd = released_version("cluster", _ETCD)
     names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
     commands = {"kubectl": ("version", "--client")}
-    base = "k8s.io/component-base/version"
     return Artifact(
         name="control-plane",
         group="core",
@@ -47,23 +46,27 @@ def control_plane(target: Platform) -> Artifact:
             ),
         ),
         releases=_control_plane_releases(target, version, etcd, names),
-        builds=(
-            GoBuild(
-                program="kubecp",
-                module="cluster",
-                package="./kubecp",
-                version=version,
-                seconds=210,
-                variables=(
-                    (f"{base}.gitVersion", f"v{version}"),
-                    (f"{base}.gitMajor", version.split(".")[0]),
-                    (f"{base}.gitMinor", version.split(".")[1]),
-                    (f"{base}.gitTreeState", "archive"),
-                    ("k8s.io/client-go/pkg/version.gitVersion", f"v{version}"),
-                ),
-                links=("etcd", *names),
-            ),
+        builds=(_control_plane_build(version, ("etcd", *names)),),
+    )
+
+
+def _control_plane_build(version: str, links: tuple[str, ...]) -> GoBuild:
+    base = "k8s.io/component-base/version"
+    major, minor, _ = version.split(".")
+    return GoBuild(
+        program="kubecp",
+        module="cluster",
+        package="./kubecp",
+        version=version,
+        seconds=210,
+        variables=(
+            (f"{base}.gitVersion", f"v{version}"),
+            (f"{base}.gitMajor", major),
+            (f"{base}.gitMinor", minor),
+            (f"{base}.gitTreeState", "archive"),
+            ("k8s.io/client-go/pkg/version.gitVersion", f"v{version}"),
         ),
+        links=links,
     )
 
 

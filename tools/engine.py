@@ -36,25 +36,29 @@ def pulumi(target: Platform) -> Artifact:
                 members=("pulumi", "pulumi-*python*"),
             ),
         ),
-        builds=(
-            GoBuild(
-                program="pulumi",
-                module="pulumi",
-                package=f"{_CLI}/cmd/pulumi",
-                version=version,
-                seconds=173,
-                variables=((f"{_SDK}/go/common/version.Version", f"v{version}"),),
-            ),
-            GoBuild(
-                program="pulumi-language-python",
-                module="language-python",
-                package=f"{_SDK}/python/cmd/pulumi-language-python",
-                version=released_version("language-python", _SDK),
-                seconds=13,
-            ),
-        ),
+        builds=_pulumi_builds(version),
         scripts=(
             ModuleFile(module="pulumi", path=_SDK, file="python/cmd/pulumi-language-python-exec"),
+        ),
+    )
+
+
+def _pulumi_builds(version: str) -> tuple[GoBuild, ...]:
+    return (
+        GoBuild(
+            program="pulumi",
+            module="pulumi",
+            package=f"{_CLI}/cmd/pulumi",
+            version=version,
+            seconds=173,
+            variables=((f"{_SDK}/go/common/version.Version", f"v{version}"),),
+        ),
+        GoBuild(
+            program="pulumi-language-python",
+            module="language-python",
+            package=f"{_SDK}/python/cmd/pulumi-language-python",
+            version=released_version("language-python", _SDK),
+            seconds=13,
         ),
     )
 

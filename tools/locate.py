@@ -63,6 +63,6 @@ def _installed(artifact: Artifact, subject: str) -> Path:
     directory = cache.entry(artifact)
     if not cache.is_present(directory):
         raise MissingTool(
-            f"{subject} is not installed: run `python3 -m tools install {artifact.group}`"
+            f"{subject}: not installed; run `python3 -m tools install {artifact.group}`"
         )
     return directory

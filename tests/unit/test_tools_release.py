@@ -1,17 +1,13 @@
 """A released file is used when, and only when, it is what its publisher states."""
 
 import hashlib
-import io
-import json
-import tarfile
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.unit.tools_machine import Mirror
 from tools import release
 from tools.artifacts import all_artifacts
 from tools.records import Artifact, Platform
@@ -21,65 +17,10 @@ DARWIN = Platform(os="darwin", arch="arm64")
 LINUX = Platform(os="linux", arch="amd64")
 
 
-class Mirror:
-    """Serves the files of `content` by path, on loopback."""
-
-    def __init__(self) -> None:
-        self.content: dict[str, bytes] = {}
-        mirror = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = mirror.content.get(self.path)
-                self.send_response(404 if body is None else 200)
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                del format, args
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def publish(self, artifact: Artifact, members: list[str]) -> None:
-        for item in artifact.releases:
-            body = archive(members) if item.members else f"binary {item.program}".encode()
-            self.content[urlsplit(item.url).path] = body
-            self.state(item.checksums, item.url.rsplit("/", 1)[1], hashlib.sha256(body).hexdigest())
-
-    def state(self, address: str, file: str, digest: str) -> None:
-        if address.startswith("https://api.github.com/"):
-            assets = [
-                {"name": "other", "digest": None},
-                {"name": file, "digest": f"sha256:{digest}"},
-            ]
-            text = json.dumps({"assets": assets})
-        elif address.endswith(".sha256"):
-            text = digest
-        else:
-            text = f"{'0' * 64}  other.tar.gz\n{digest}  {file}\n"
-        self.content[urlsplit(address).path] = text.encode()
-
-
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:
-    served = Mirror()
-    thread = Thread(target=served.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield served
-    served.server.shutdown()
-    thread.join()
-    served.server.server_close()
-
-
-def archive(members: list[str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for member in members:
-            entry = tarfile.TarInfo(member)
-            entry.size = len(member)
-            tar.addfile(entry, io.BytesIO(member.encode()))
-    return buffer.getvalue()
+    with Mirror().serving() as served:
+        yield served
 
 
 def artifact(name: str, target: Platform = LINUX) -> Artifact:
