@@ -6,6 +6,7 @@ import signal
 import sys
 
 from tools.artifacts import GROUPS
+from tools.install import install_all, missing
 from tools.session import Session, read_settings
 
 
@@ -35,9 +36,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _install(groups: tuple[str, ...]) -> int:
     settings = read_settings(os.environ)
-    # Imported late: with everything present the command does nothing and should cost nothing.
-    from tools.install import install_all, missing  # noqa: PLC0415
-
     artifacts = missing(groups)
     if not artifacts:
         return 0
