@@ -24,16 +24,29 @@ class MarkerError(ValueError):
     """The markers of a document name no table, or do not come in pairs."""
 
 
+def outdated(text: str) -> list[str]:
+    """Name the tables that are not what the code says.
+
+    Raises:
+        MarkerError: a marker names no table, or has no counterpart.
+    """
+    return [match["name"] for match in _found(text) if match["body"] != render(match["name"])]
+
+
 def rewrite(text: str) -> str:
     """Replace what stands between the markers by the tables of the code.
 
     Raises:
         MarkerError: a marker names no table, or has no counterpart.
     """
+    _found(text)
+    return _TABLE.sub(lambda match: match["open"] + render(match["name"]) + match["close"], text)
+
+
+def _found(text: str) -> list[re.Match[str]]:
     found = list(_TABLE.finditer(text))
-    if 2 * len(found) != len(_MARKER.findall(text)) or any(
-        _MARKER.search(match["body"]) for match in found
-    ):
+    markers = len(_MARKER.findall(text))
+    if markers != 2 * len(found) or any(_MARKER.search(match["body"]) for match in found):
         raise MarkerError(
             "a marker has no counterpart; put each table between <!-- table:NAME --> on a line of "
             "its own and <!-- /table -->"
@@ -43,7 +56,7 @@ def rewrite(text: str) -> str:
             raise MarkerError(
                 f"table:{match['name']} is not a table; the tables are {', '.join(TABLES)}"
             )
-    return _TABLE.sub(lambda match: match["open"] + render(match["name"]) + match["close"], text)
+    return found
 
 
 def main(arguments: list[str] | None = None, *, document: Path = README) -> int:
@@ -53,19 +66,19 @@ def main(arguments: list[str] | None = None, *, document: Path = README) -> int:
     options = parser.parse_args(arguments)
     try:
         text = document.read_text(encoding="utf-8")
-        rewritten = rewrite(text)
+        names = outdated(text)
     except (OSError, MarkerError) as error:
         print(f"{document.name}: {error}", file=sys.stderr)
         return 1
-    if rewritten == text:
-        return 0
-    if options.check:
+    if names and options.check:
         print(
-            f"{document.name}: a table differs from the code; run python -m docs.generate",
+            f"{document.name}: not what the code says: {', '.join(names)}; "
+            "run python -m docs.generate",
             file=sys.stderr,
         )
         return 1
-    document.write_text(rewritten, encoding="utf-8")
+    if names:
+        document.write_text(rewrite(text), encoding="utf-8")
     return 0
 
 
