@@ -30,7 +30,7 @@ def connect(context: str) -> Client:
         config = KubeConfig.from_file(file)
         if context in config.contexts:
             single = config.get(context)
-            return Client(single, timeout=httpx2.Timeout(TIMEOUT_SECONDS), trust_env=False)
+            return Client(single, timeout=httpx2.Timeout(TIMEOUT_SECONDS))
     raise ClusterUnreachableError(f"no kubeconfig has a context '{context}'")
 
 

@@ -97,49 +97,46 @@ def _without_mistaken(
 
 def _mistake(detail: ErrorDetails, values: Mapping[str, object]) -> Mistake:
     location = detail["loc"]
-    key = _path(location)
-    value = _value_at(values, location)
-    context = detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
-            known = _keys_beside(location)
-            near = did_you_mean(str(location[-1]), known)
-            return Mistake(
-                key=key,
-                wrong="is not a key",
-                rule="unknown keys are refused" if near else f"the keys here are {_listed(known)}",
-                remedy=f"did you mean '{near}'?" if near else "remove it",
-            )
+            return _unknown_key(location)
         case "missing":
-            top = key.partition(".")[0].partition("[")[0]
             return Mistake(
-                key=key,
+                key=_path(location),
                 wrong="is missing",
                 rule="it has no default",
-                remedy=f"set {'it in ' + top if top != key else 'it'} in the stack file",
+                remedy="set it in the stack file",
             )
-        case "literal_error":
-            near = did_you_mean(str(value), str(context["expected"]).replace("'", "").split(" or "))
+        case kind:
+            rule, remedy = _rule(kind, detail, str(_value_at(values, location)))
             return Mistake(
-                key=key,
-                wrong=f"{_shown(value)} is unknown",
-                rule=f"it is {context['expected']}",
-                remedy=f"did you mean '{near}'?" if near else "choose one of them",
+                key=_path(location),
+                wrong=f"{_shown(_value_at(values, location))} is refused",
+                rule=rule,
+                remedy=remedy,
             )
-        case "rule":
-            return Mistake(
-                key=key,
-                wrong=f"{_shown(value)} is refused",
-                rule=f"it {context['message']}",
-                remedy="write it so",
-            )
-        case _:
-            return Mistake(
-                key=key,
-                wrong=f"{_shown(value)} is refused",
-                rule=_sentence(detail["msg"]),
-                remedy="correct the value",
-            )
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> Mistake:
+    known = _keys_beside(location)
+    near = did_you_mean(str(location[-1]), known)
+    return Mistake(
+        key=_path(location),
+        wrong="is not a key",
+        rule="unknown keys are refused" if near else f"the keys here are {_listed(known)}",
+        remedy=f"did you mean '{near}'?" if near else "remove it",
+    )
+
+
+def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
+    context = detail.get("ctx", {})
+    if kind == "literal_error":
+        near = did_you_mean(text, str(context["expected"]).replace("'", "").split(" or "))
+        remedy = f"did you mean '{near}'?" if near else "choose one of them"
+        return f"it is {context['expected']}", remedy
+    if kind == "rule":
+        return f"it {context['message']}", "write it so"
+    return _sentence(detail["msg"]), "correct the value"
 
 
 def _sentence(message: str) -> str:

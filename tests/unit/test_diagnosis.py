@@ -1,0 +1,57 @@
+"""Why pods do not run, from what was observed."""
+
+from __future__ import annotations
+
+from cluster.diagnosis import event_lines, pool_lines
+from cluster.observed import ObservedEvent, ObservedNode, ObservedPod
+
+L4 = {"nvidia.com/gpu.product": "NVIDIA-L4"}
+
+
+def node(name: str, labels: dict[str, str], gpus: str, *taints: str) -> ObservedNode:
+    allocatable = {"nvidia.com/gpu": gpus}
+    return ObservedNode(name=name, labels=labels, taints=taints, allocatable=allocatable)
+
+
+def pod(*tolerated: str | None, gpus: str = "1") -> ObservedPod:
+    return ObservedPod(
+        name="vllm",
+        phase="Pending",
+        node=None,
+        node_selector=L4,
+        tolerated=tolerated,
+        limits={"nvidia.com/gpu": gpus},
+    )
+
+
+def test_a_pool_that_matches_is_told_from_one_that_does_not() -> None:
+    nodes = [
+        node("a", L4, "1", "nvidia.com/gpu"),
+        node("b", L4, "1", "nvidia.com/gpu"),
+        node("c", {"nvidia.com/gpu.product": "Tesla-T4"}, "1", "nvidia.com/gpu"),
+        node("d", {}, "0"),
+    ]
+    assert list(pool_lines(pod("nvidia.com/gpu"), nodes)) == [
+        "pools that offer 1 nvidia.com/gpu:",
+        "  NVIDIA-L4 (2 nodes of 1): matches, but has none free",
+        "  Tesla-T4 (1 node of 1): nvidia.com/gpu.product is Tesla-T4, the pod asks for NVIDIA-L4",
+    ]
+
+
+def test_an_untolerated_taint_is_named_and_a_toleration_of_all_taints_counts() -> None:
+    nodes = [node("a", L4, "1", "nvidia.com/gpu")]
+    assert "does not tolerate its taint nvidia.com/gpu" in list(pool_lines(pod("other"), nodes))[1]
+    assert "matches" in list(pool_lines(pod(None), nodes))[1]
+
+
+def test_a_cluster_without_such_gpus_says_so() -> None:
+    nodes = [node("a", L4, "1")]
+    assert list(pool_lines(pod(gpus="8"), nodes)) == ["no node offers 8 nvidia.com/gpu"]
+
+
+def test_repeated_events_are_told_once_in_the_order_of_their_last_sight() -> None:
+    def event(seen: str, reason: str) -> ObservedEvent:
+        return ObservedEvent(last_seen=seen, reason=reason, message="m")
+
+    events = [event("3", "Pulled"), event("1", "Pulled"), event("2", "FailedScheduling")]
+    assert list(event_lines(events)) == ["FailedScheduling: m", "Pulled: m"]
