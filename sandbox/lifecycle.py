@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox import namespace, network, ports, processes, tiers
+from sandbox import modes, namespace, network, ports, processes, tiers
+from sandbox.modes import Machine
 from sandbox.probes import HttpProbe
 from sandbox.processes import Component
 from sandbox.state import (
-    ALIAS,
     OWN_ENTRIES,
-    Mode,
     Ports,
     Run,
     SandboxError,
@@ -27,7 +26,6 @@ from sandbox.state import (
 )
 from sandbox.tiers import State
 
-_HOSTS = Path("/etc/hosts")
 _START_SECONDS = 30.0
 
 Say = Callable[[str], None]
@@ -51,7 +49,8 @@ def start(settings: Settings, tier: Tier, say: Say) -> None:
                 _refresh_names(settings, previous)
                 say(f"the sandbox is already running ({previous.tier})")
                 return
-        run, allowed = _plan(settings, tier)
+        machine = Machine.observed()
+        run = modes.choose(tier, settings.ports.base, machine)
         if previous and alive and previous.mode != run.mode:
             say("moving the running sandbox into a namespace; its data stays")
             _stop(settings, previous)
@@ -60,7 +59,7 @@ def start(settings: Settings, tier: Tier, say: Say) -> None:
             ports.require_free(ports.needed(settings.ports, run))
         write_run(settings, run)
         try:
-            _bring_up(settings, run, allowed, say)
+            _bring_up(settings, run, machine.namespaces, say)
             say(_addresses(settings, run))
         except BaseException:
             if not alive:
@@ -99,29 +98,6 @@ def command(settings: Settings, arguments: Sequence[str]) -> list[str]:
         message = "the sandbox is not running: start it with `python -m sandbox start`"
         raise SandboxError(message)
     return [*(namespace.entry(settings) or ()), *arguments]
-
-
-def _plan(settings: Settings, tier: Tier) -> tuple[Run, Sequence[str]]:
-    """Decide how a tier runs here: directly, in a namespace, or with names of this machine."""
-    base = settings.ports.base
-
-    def run(mode: Mode, address: str) -> Run:
-        return Run(tier=tier, mode=mode, address=address, port_base=base)
-
-    if tier == "core":
-        return run("direct", ALIAS), ()
-    allowed = namespace.flags()
-    if allowed:
-        return run("namespace", ALIAS), allowed
-    address = network.machine_address()
-    if os.geteuid() == 0 and os.access(_HOSTS, os.W_OK) and address:
-        return run("machine", address), ()
-    message = (
-        "the full sandbox needs namespaces of its own, which unshare was refused here: allow "
-        "unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_"
-        "unprivileged_userns), run it as root, or use `python -m sandbox start core`"
-    )
-    raise SandboxError(message)
 
 
 def _bring_up(settings: Settings, run: Run, allowed: Sequence[str], say: Say) -> None:
@@ -180,7 +156,7 @@ def _stop(settings: Settings, run: Run) -> None:
     for record in settings.pids.glob("*.json"):
         record.unlink()
     if run.mode == "machine":
-        network.replace_marked_lines(_HOSTS, _mark(settings), "")
+        network.replace_marked_lines(modes.HOSTS, _mark(settings), "")
     (settings.directory / "run.json").unlink(missing_ok=True)
 
 
@@ -262,7 +238,7 @@ def _refresh_names(settings: Settings, run: Run) -> None:
     if run.mode == "machine":
         mark = _mark(settings)
         lines = network.hosts_lines(settings.hosts, mark)
-        network.replace_marked_lines(_HOSTS, mark, lines)
+        network.replace_marked_lines(modes.HOSTS, mark, lines)
 
 
 def _mark(settings: Settings) -> str:

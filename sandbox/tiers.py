@@ -50,8 +50,9 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     cluster.write_stages(settings, run.tier)
     pki.create(settings)
     pki.write_kubeconfig(settings)
+    processes.wait_ready(settings, [etcd], _START_SECONDS)
     processes.start(settings, apiserver)
-    processes.wait_ready(settings, [etcd, apiserver], _START_SECONDS)
+    processes.wait_ready(settings, [apiserver], _START_SECONDS)
     say("the API server is ready")
     for component in others[:3]:
         processes.start(settings, component)

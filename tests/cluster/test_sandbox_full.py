@@ -113,7 +113,7 @@ def test_a_second_scaled_object_on_one_deployment_is_refused(app: Sandbox) -> No
     second = APP.rpartition("---")[2].replace("{name: vllm, namespace", "{name: second, namespace")
     done = app.try_kubectl("create", "--filename=-", given=second)
     assert done.returncode == 1
-    assert "already managed by the ScaledObject 'vllm'" in done.stderr
+    assert "the workload 'vllm' of type 'apps/v1.Deployment' is already managed by" in done.stderr
 
 
 def test_requests_from_this_machine_pass_traefik_and_the_interceptor_and_scale_the_app(

@@ -60,19 +60,18 @@ def test_status_shows_the_pids_of_this_machine(full_sandbox: Sandbox) -> None:
         assert name in Path(f"/proc/{pids[name]}/cmdline").read_text()
 
 
-def test_a_dead_component_is_seen_and_started_again(unstarted_sandbox: Sandbox) -> None:
-    unstarted_sandbox.start("core")
-    before = unstarted_sandbox.pids()
+def test_a_dead_component_is_seen_and_started_again(sandbox: Sandbox) -> None:
+    before = sandbox.pids()
     os.kill(before["kwok"], 9)
     time.sleep(0.2)
-    status = unstarted_sandbox.run("status", check=False)
+    status = sandbox.run("status", check=False)
     assert status.returncode == 1
     assert next(line for line in status.stdout.splitlines() if "kwok" in line).split()[1:3] == [
         "-",
         "no",
     ]
-    unstarted_sandbox.start("core")
-    after = unstarted_sandbox.pids()
+    sandbox.start("core")
+    after = sandbox.pids()
     assert {name for name in before if before[name] != after[name]} == {"kwok"}
 
 
