@@ -172,8 +172,8 @@ def _check_architecture(architecture: Architecture, where: str) -> None:
     for group in architecture.attention:
         if (group.kind in ("sliding_window", "chunked")) != (group.window is not None):
             raise CatalogError(
-                f"{where}.architecture.attention: {group.kind} with window {group.window}; a window "
-                "belongs to sliding_window and chunked layers only; correct it"
+                f"{where}.architecture.attention: {group.kind} with window {group.window}; "
+                "a window belongs to sliding_window and chunked layers only; correct it"
             )
     kinds = {group.kind for group in architecture.attention}
     if ("latent" in kinds) != (architecture.latent is not None):

@@ -13,7 +13,7 @@ _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 class CatalogError(ValueError):
-    """A catalogue file breaks a rule; the message names the record, the key, the rule and the fix."""
+    """A catalogue file breaks a rule; the message names record, key, rule and remedy."""
 
 
 def record(kind: type[Record], value: object, where: str) -> Record:
@@ -28,7 +28,7 @@ def record(kind: type[Record], value: object, where: str) -> Record:
     shape = _shape(kind)
     if unknown := sorted(set(given) - set(shape)):
         raise CatalogError(
-            f"{where}.{unknown[0]}: no such key; the keys are {', '.join(shape)}; correct or drop it"
+            f"{where}.{unknown[0]}: no such key; the keys are {', '.join(shape)}; correct it"
         )
     missing = [name for name, (_, required) in shape.items() if required and name not in given]
     if missing:

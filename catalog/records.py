@@ -42,7 +42,7 @@ class LatentAttention:
 class Experts:
     """The mixture-of-experts part of the decoder.
 
-    `intermediate` is the width of one expert; `dense_layers` counts the layers that have no experts.
+    `intermediate` is the width of one expert; `dense_layers` counts the layers without experts.
     """
 
     count: int
@@ -125,7 +125,8 @@ class Model:
     holds two. `revision` is a commit sha, or None where none is known. `gated` is None where
     unknown. `vllm_args` are the makers' flags other than those that follow from `weight_format`
     (mistral stands for the tokenizer mode, config format and load format of that name) and from
-    `recommended`. `quantization_block` is the edge of a square FP8 scaling block.
+    `recommended`. `quantization_block` is the edge of an FP8 scaling block or the size
+    of an AWQ or GPTQ group, in elements.
     """
 
     id: str
@@ -152,6 +153,27 @@ class Model:
     def name(self) -> str:
         """The first short name, which no other model has."""
         return self.short_names[0]
+
+    def allows_tensor_parallel(self, size: int) -> bool:
+        """Whether vLLM can shard the model over so many GPUs.
+
+        Heads must divide evenly (vLLM 0.33 config/model.py, verify_with_parallel_config), so must
+        the widths of layers, and a shard must hold whole scaling blocks; the vocabulary is padded.
+        """
+        shape = self.architecture
+        widths = [shape.intermediate, *((shape.experts.intermediate,) if shape.experts else ())]
+        counts = [shape.heads, *widths]
+        if shape.state_space:
+            counts += [shape.state_space.heads, shape.state_space.groups]
+        if shape.encoder and shape.encoder.heads:
+            counts.append(shape.encoder.heads)
+        if any(count % size for count in counts):
+            return False
+        replicated = shape.kv_heads == 0 or size % shape.kv_heads == 0
+        block = self.quantization_block or 1
+        return (replicated or shape.kv_heads % size == 0) and not any(
+            width // size % block for width in widths
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
