@@ -54,7 +54,7 @@ env: ## Print the environment of this clone: eval "$$(make -s env)"
 
 .PHONY: test
 test: packages-dev test-tools ## Run every check and every test
-	@$(IN_ENV) .ci/checks && pytest
+	@$(IN_ENV) status=0; .ci/checks || status=1; pytest || status=1; exit $$status
 
 .PHONY: lint
 lint: packages-dev actionlint ## Run the static checks only
