@@ -65,7 +65,7 @@ packages: .venv/.runtime
 packages-dev: .venv/.development
 
 engine:
-	@$(PYTHON) -m tools install engine $(SANDBOX)
+	@$(PYTHON) -m tools install engine core $(filter full,$(SANDBOX))
 
 test-tools:
 	@$(PYTHON) -m tools install engine core full actionlint
