@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -65,6 +66,8 @@ def table(states: Sequence[State]) -> str:
 
 
 def _start(settings: Settings, parsed: argparse.Namespace) -> int:
+    # Ends like Ctrl-C, so that an interrupted start stops what it began.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     lifecycle.start(settings, parsed.tier, print)
     print(f"ready after {time.monotonic() - began:.1f} s; export KUBECONFIG={settings.kubeconfig}")

@@ -128,6 +128,22 @@ def test_a_component_that_dies_is_named_with_its_last_words(unstarted_sandbox: S
     assert command_lines_with(f"{unstarted_sandbox.directory}/") == []
 
 
+@pytest.mark.parametrize("tier", ["core", "full"])
+def test_an_interrupted_start_leaves_no_process(unstarted_sandbox: Sandbox, tier: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "start", tier],
+        cwd=REPOSITORY,
+        env=unstarted_sandbox.environment,
+    ) as starting:
+        deadline = time.monotonic() + 20
+        while not (unstarted_sandbox.directory / "pids" / "kube-apiserver.json").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        starting.terminate()
+    assert starting.returncode == 130
+    assert command_lines_with(f"{unstarted_sandbox.directory}/") == []
+
+
 def test_exec_runs_in_the_namespace_with_the_cluster_names(full_sandbox: Sandbox) -> None:
     addresses = full_sandbox.run("exec", "getent", "hosts", "vllm.llm.svc.cluster.local").stdout
     assert addresses.split()[0] == "127.0.0.1"
