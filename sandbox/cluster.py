@@ -18,6 +18,7 @@ from tools import locate
 _CRDS = ("keda-crds.yaml", "http-add-on-crds.yaml", "traefik-crds.yaml")
 # KWOK's own volume stages bind claims behind the real controller's back: stages.yaml has others.
 _KWOK_KINDS = ("Node", "Pod")
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
 def write_stages(settings: Settings, tier: Tier) -> None:
@@ -77,8 +78,20 @@ def all_nodes_ready(settings: Settings) -> bool:
     )
 
 
+def release_nodes(settings: Settings) -> None:
+    """Delete the leases that an earlier KWOK holds on the nodes.
+
+    Its successor would otherwise wait for them to run out, and every pod with it.
+    """
+    _call(settings, "DELETE", f"{_LEASES}?gracePeriodSeconds=0")
+
+
 def get(settings: Settings, path: str) -> dict[str, Any]:
     """Return the object at a path of the API; an empty one when the server does not give it."""
+    return _call(settings, "GET", path)
+
+
+def _call(settings: Settings, method: str, path: str) -> dict[str, Any]:
     context = ssl.create_default_context(cafile=str(settings.pki / "ca.crt"))
     context.load_cert_chain(settings.pki / "admin.crt", settings.pki / "admin.key")
     url = f"https://127.0.0.1:{settings.ports.apiserver}{path}"
@@ -86,7 +99,7 @@ def get(settings: Settings, path: str) -> dict[str, Any]:
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
     try:
-        with direct.open(url, timeout=5) as answer:
+        with direct.open(urllib.request.Request(url, method=method), timeout=5) as answer:
             return cast("dict[str, Any]", json.load(answer))
     except OSError:
         return {}

@@ -54,6 +54,8 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     processes.start(settings, apiserver)
     processes.wait_ready(settings, [apiserver], _START_SECONDS)
     say("the API server is ready")
+    if processes.running_pid(settings, core.kwok(settings).name) is None:
+        cluster.release_nodes(settings)
     for component in others[:3]:
         processes.start(settings, component)
     cluster.apply_core(settings)

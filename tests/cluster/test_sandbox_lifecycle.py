@@ -82,6 +82,9 @@ def test_full_is_added_to_a_running_core_and_stop_leaves_no_process(
     unstarted_sandbox.kubectl("create", "configmap", "kept", "--from-literal=a=b")
     unstarted_sandbox.start("full")
     assert unstarted_sandbox.kubectl("get", "configmap", "kept", "--output=name")
+    # The leases of the first KWOK on the nodes, of 40 s, hold up no pod of the second.
+    unstarted_sandbox.kubectl("run", "prompt", "--image=registry.example/prompt:1")
+    unstarted_sandbox.kubectl("wait", "pod/prompt", "--for=condition=Ready", "--timeout=10s")
     with subprocess.Popen(
         [sys.executable, "-m", "sandbox", "exec", "sleep", "1000"],
         cwd=REPOSITORY,
