@@ -38,8 +38,8 @@ def inspect(plan: Plan) -> Findings:
     except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError) as error:
         return Findings(
             warnings=(
-                f"kubernetes.context: {reason(error)}; nothing was checked against '{context}', "
-                "which 'pulumi up' needs",
+                f"kubernetes.context: {reason(error)}; the plan was not checked against its "
+                "cluster, which 'pulumi up' needs",
             )
         )
 
