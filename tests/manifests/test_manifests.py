@@ -1,0 +1,265 @@
+"""The objects as they go to the cluster: security, budget, resources, scaling, way in."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from planning.names import PORT
+from settings.stack_files import read_stack_file
+from tests.program.recording import ROOT, Recording, run_program, run_stack_file
+
+PRESETS: list[dict[str, Any]] = yaml.safe_load((ROOT / "presets/sandbox.yaml").read_text())[
+    "presets"
+]
+TOKEN = "hf_NotARealTokenButLongEnough"
+PROBE_SLACK_SECONDS = 10
+"""A probe's budget is whole periods, so it may exceed the start budget by one."""
+
+CANONICAL_DURATION = re.compile(r"(\d+h[0-5]?\dm[0-5]?\ds|[1-5]?\dm[0-5]?\ds|[1-5]?\ds)")
+CANONICAL_QUANTITY = re.compile(r"[1-9]\d*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+BINARY = {"Ki": "Mi", "Mi": "Gi", "Gi": "Ti"}
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No context exists, so no test reaches a cluster of the machine."""
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
+
+
+def dev(**overrides: object) -> Recording:
+    """Run the dev stack with keys replaced."""
+    return run_stack_file("dev", overrides)
+
+
+def pod_spec(recording: Recording) -> dict[str, Any]:
+    return recording.only(":Deployment").inputs["spec"]["template"]["spec"]
+
+
+def container(recording: Recording) -> dict[str, Any]:
+    (only,) = pod_spec(recording)["containers"]
+    return only
+
+
+def seconds(probe: dict[str, Any]) -> int:
+    return int(probe["failureThreshold"] * probe["periodSeconds"])
+
+
+def texts_under(value: object, keys: frozenset[str]) -> Iterator[str]:
+    """Every text that stands under one of the keys, at any depth."""
+    if isinstance(value, dict):
+        for key, inner in cast("dict[str, object]", value).items():
+            if key in keys and isinstance(inner, str):
+                yield inner
+            yield from texts_under(inner, keys)
+    if isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from texts_under(inner, keys)
+
+
+@pytest.mark.parametrize("preset", ["nvidia-l4-1", "amd-mi300x-1"])
+def test_the_pods_satisfy_the_restricted_pod_security_standard(preset: str) -> None:
+    recording = dev(preset=preset)
+    spec, only = pod_spec(recording), container(recording)
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] != 0
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert only["securityContext"]["allowPrivilegeEscalation"] is False
+    assert only["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+    assert all({"emptyDir", "persistentVolumeClaim"} & set(v) for v in spec["volumes"])
+    labels = recording.only(":Namespace").inputs["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_container_writes_to_volumes_only() -> None:
+    recording = dev()
+    only = container(recording)
+    assert only["securityContext"]["readOnlyRootFilesystem"] is True
+    mounted = {mount["name"]: mount["mountPath"] for mount in only["volumeMounts"]}
+    assert {volume["name"] for volume in pod_spec(recording)["volumes"]} == set(mounted)
+    environment = {v["name"]: v.get("value") for v in only["env"]}
+    assert environment["HOME"] in mounted.values()
+    assert environment["HF_HOME"] in mounted.values()
+    assert {"/tmp", "/dev/shm"} <= set(mounted.values())  # noqa: S108 - the container's own
+
+
+def test_the_pod_holds_no_credentials_of_the_cluster() -> None:
+    recording = dev()
+    assert pod_spec(recording)["automountServiceAccountToken"] is False
+    assert recording.only(":ServiceAccount").inputs["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize("start_seconds", [None, 10, 45, 3600])
+def test_probe_and_deadline_come_from_the_one_start_budget(start_seconds: int | None) -> None:
+    recording = dev(rollout={"startSeconds": start_seconds}) if start_seconds else dev()
+    budget = int(recording.only(":Deployment").create_timeout.removesuffix("s"))
+    assert budget == start_seconds or start_seconds is None
+    assert recording.only(":Deployment").inputs["spec"]["progressDeadlineSeconds"] == budget
+    startup = container(recording)["startupProbe"]
+    assert budget < seconds(startup) <= budget + PROBE_SLACK_SECONDS
+
+
+def test_a_pod_that_hangs_leaves_the_service_before_it_is_killed() -> None:
+    only = container(dev())
+    assert seconds(only["readinessProbe"]) < seconds(only["livenessProbe"])
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert only[probe]["httpGet"] == {"path": "/health", "port": "http"}
+    assert only["ports"] == [{"name": "http", "containerPort": PORT}]
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset["name"])
+def test_a_pod_asks_for_what_its_preset_has(preset: dict[str, Any]) -> None:
+    # A model of 9 GiB fits on the smallest of them.
+    recording = dev(preset=preset["name"], model="voxtral-mini-3b")
+    resource = f"{preset['vendor']}.com/gpu"
+    gpus = {resource: str(preset["gpus"])}
+    resources = container(recording)["resources"]
+    wanted = {"cpu": str(preset["cpu"]), "memory": preset["memory"], **gpus}
+    assert resources["requests"] == wanted
+    # No CPU limit: a throttled server starves its GPU.
+    assert resources["limits"] == {"memory": preset["memory"], **gpus}
+    spec = pod_spec(recording)
+    assert spec["nodeSelector"] == preset["pool"]["nodeSelector"]
+    assert [{k: t[k] for k in ("key", "effect")} for t in spec["tolerations"]] == preset["pool"][
+        "tolerations"
+    ]
+
+
+def test_each_vendor_has_its_own_image_and_no_image_floats() -> None:
+    images = {
+        vendor: container(dev(preset=preset))["image"]
+        for vendor, preset in (
+            ("nvidia", "nvidia-l4-1"),
+            ("amd", "amd-mi300x-1"),
+        )
+    }
+    assert images["nvidia"] != images["amd"]
+    assert "rocm" in images["amd"]
+    for image in images.values():
+        tag = image.rpartition("/")[2].partition(":")[2]
+        assert tag
+        assert tag != "latest"
+
+
+def test_a_token_stands_in_no_object_but_its_secret() -> None:
+    raw = read_stack_file(ROOT / "Pulumi.dev.yaml").raw | {"huggingFaceToken": TOKEN}
+    recording = run_program(raw, secret=frozenset({"huggingFaceToken"}), stack="dev", preview=False)
+    carriers = [r.type for r in recording.requests if TOKEN in json.dumps(r.inputs)]
+    assert carriers == ["kubernetes:core/v1:Secret"]
+
+
+def test_a_named_secret_is_read_and_none_is_made() -> None:
+    recording = dev(huggingFaceTokenSecret={"name": "hugging-face", "key": "read"})
+    assert recording.of_type(":Secret") == []
+    (variable,) = [v for v in container(recording)["env"] if v["name"] == "HF_TOKEN"]
+    assert variable["valueFrom"]["secretKeyRef"] == {"name": "hugging-face", "key": "read"}
+
+
+@pytest.mark.parametrize("kind", ["interceptorRoute", "httpScaledObject"])
+@pytest.mark.parametrize("window", [1, 59, 60, 90, 3600, 5400])
+def test_durations_are_spelled_as_the_add_on_would_rewrite_them(kind: str, window: int) -> None:
+    recording = dev(autoscaling={"enabled": True, "kind": kind, "windowSeconds": window})
+    durations = list(
+        texts_under([r.inputs for r in recording.requests], frozenset({"window", "granularity"}))
+    )
+    assert len(durations) == 2
+    assert all(CANONICAL_DURATION.fullmatch(duration) for duration in durations)
+
+
+def test_a_minute_is_spelled_1m0s() -> None:
+    route = dev(autoscaling={"enabled": True}).only(":InterceptorRoute")
+    assert route.inputs["spec"]["scalingMetric"] == {
+        "requestRate": {"targetValue": 100, "window": "1m0s", "granularity": "1s"}
+    }
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
+def test_quantities_are_spelled_as_the_api_server_would_store_them(stack: str) -> None:
+    objects = [request.inputs for request in run_stack_file(stack).requests]
+    quantities = set(texts_under(objects, frozenset({"cpu", "memory", "storage", "sizeLimit"})))
+    assert len(quantities) >= 4
+    for quantity in quantities:
+        assert CANONICAL_QUANTITY.fullmatch(quantity), quantity
+        suffix = quantity.lstrip("0123456789")
+        number = quantity.removesuffix(suffix)
+        # 2048Mi would come back as 2Gi, 1000m as 1.
+        assert not (suffix in BINARY and int(number) % 1024 == 0), quantity
+        assert not (suffix == "m" and int(number) % 1000 == 0), quantity
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_only_the_api_is_reachable_from_outside(enabled: bool) -> None:
+    ingress = dev(autoscaling={"enabled": enabled}).only(":Ingress").inputs["spec"]
+    (rule,) = ingress["rules"]
+    assert [(path["path"], path["pathType"]) for path in rule["http"]["paths"]] == [
+        ("/v1", "Prefix")
+    ]
+    assert "defaultBackend" not in ingress
+    assert rule["host"] == "vllm.llm.localhost"
+
+
+def test_autoscaled_requests_pass_the_interceptor_that_counts_them() -> None:
+    recording = dev(autoscaling={"enabled": True})
+    backend = _backend(recording)
+    (alias,) = [r for r in recording.of_type(":Service") if r.name.endswith("interceptor")]
+    assert backend["name"] == alias.inputs["metadata"]["name"]
+    assert alias.inputs["spec"]["type"] == "ExternalName"
+    assert alias.inputs["spec"]["externalName"].startswith("keda-add-ons-http-interceptor-proxy.")
+    assert backend["port"]["number"] == alias.inputs["spec"]["ports"][0]["port"]
+
+
+def test_without_an_autoscaler_requests_go_straight_to_the_server() -> None:
+    recording = dev(autoscaling={"enabled": False})
+    (service,) = recording.of_type(":Service")
+    assert _backend(recording) == {
+        "name": service.inputs["metadata"]["name"],
+        "port": {"number": service.inputs["spec"]["ports"][0]["port"]},
+    }
+    assert recording.of_type(":RpsAutoscaler") == []
+
+
+def _backend(recording: Recording) -> dict[str, Any]:
+    (rule,) = recording.only(":Ingress").inputs["spec"]["rules"]
+    return rule["http"]["paths"][0]["backend"]["service"]
+
+
+@pytest.mark.parametrize("kind", ["interceptorRoute", "httpScaledObject"])
+def test_the_autoscaler_targets_the_server_under_the_host_of_the_ingress(kind: str) -> None:
+    recording = dev(autoscaling={"enabled": True, "kind": kind})
+    name = recording.only(":Deployment").inputs["metadata"]["name"]
+    (rule,) = recording.only(":Ingress").inputs["spec"]["rules"]
+    if kind == "httpScaledObject":
+        scaled = recording.only(":HTTPScaledObject").inputs["spec"]
+        assert (scaled["hosts"], scaled["scaleTargetRef"]["name"]) == ([rule["host"]], name)
+        assert scaled["replicas"] == {"min": 1, "max": 5}
+        return
+    route = recording.only(":InterceptorRoute").inputs
+    scaled = recording.only(":ScaledObject").inputs["spec"]
+    assert route["spec"]["rules"] == [{"hosts": [rule["host"]]}]
+    assert scaled["scaleTargetRef"]["name"] == name
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (1, 5)
+    (trigger,) = scaled["triggers"]
+    assert trigger["metadata"]["interceptorRoute"] == route["metadata"]["name"]
+
+
+def test_one_replica_never_waits_for_the_gpu_of_its_predecessor() -> None:
+    strategy = dev(autoscaling={"enabled": False}).only(":Deployment").inputs["spec"]["strategy"]
+    assert strategy == {"type": "Recreate"}
+
+
+def test_several_replicas_roll_without_a_surge_that_would_need_a_spare_gpu() -> None:
+    strategy = dev(autoscaling={"enabled": True}).only(":Deployment").inputs["spec"]["strategy"]
+    assert strategy == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+    }
+
+
+def test_the_presets_of_the_sandbox_are_those_of_the_dev_stack() -> None:
+    text = read_stack_file(ROOT / "Pulumi.dev.yaml").raw["presets"]
+    assert (ROOT / Path(text)) == ROOT / "presets/sandbox.yaml"
