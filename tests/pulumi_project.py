@@ -1,0 +1,149 @@
+"""Copies of the program with a state of their own, driven by the real Pulumi command line."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STACK = "dev"
+PLUGIN_TROUBLE = re.compile(r"warning.*(plugin|\$PATH)", re.IGNORECASE)
+"""What the engine says of a provider or language host that it found on PATH or in two places."""
+
+_PROGRAM = ("catalog", "cluster", "components", "planning", "presets", "settings")
+_FILES = ("__main__.py", "Pulumi.yaml")
+_PATIENCE_SECONDS = 120
+_OWN_VARIABLES = ("KUBECONFIG", "PULUMI_", "PYTHONPATH")
+"""Of the environment these tests run in, as `make env` prints it, all but where the engine is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PulumiProject:
+    """A checkout of the program beside the work tree, whose stack files stay untouched."""
+
+    folder: Path
+    backend: Path
+    kubeconfig: Path = Path("/nonexistent/kubeconfig")
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    transcript: list[str] = field(default_factory=list[str])
+
+    def check_out(self, stack_file: str) -> PulumiProject:
+        """Copy the program here, with the text of its stack file, and return self."""
+        assert shutil.which("pulumi"), 'no pulumi on PATH: `make test`, or eval "$(make -s env)"'
+        self.folder.mkdir(parents=True)
+        self.backend.mkdir(parents=True, exist_ok=True)
+        for name in _PROGRAM:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
+        for name in _FILES:
+            shutil.copy(ROOT / name, self.folder / name)
+        # The released CLI reads `virtualenv: .venv` of Pulumi.yaml.
+        (self.folder / ".venv").symlink_to(sys.prefix)
+        self.stack_file.write_text(stack_file)
+        return self
+
+    @property
+    def stack_file(self) -> Path:
+        """The file that `pulumi config set` writes."""
+        return self.folder / f"Pulumi.{STACK}.yaml"
+
+    def environment(self) -> dict[str, str]:
+        """The shell of `make env`, with another backend, passphrase and kubeconfig."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name == "PULUMI_HOME" or not name.startswith(_OWN_VARIABLES)
+        }
+        return inherited | {
+            "KUBECONFIG": str(self.kubeconfig),
+            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "correct horse battery staple",
+            "PULUMI_ERROR_OUTPUT_STRING": "true",
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            **self.variables,
+        }
+
+    def run(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi` here, whatever its exit code; colours and prompts are off."""
+        return self.execute("pulumi", "--non-interactive", "--color=never", *arguments, given=given)
+
+    def succeed(self, *arguments: str, given: str | None = None) -> str:
+        """Run `pulumi` here and return all it printed.
+
+        Raises:
+            AssertionError: the exit code is not 0.
+        """
+        done = self.run(*arguments, given=given)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, f"pulumi {' '.join(arguments)}\n{said}"
+        return said
+
+    def execute(self, *command: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run any command here, in the same environment."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            input=given or "",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE_SECONDS,
+        )
+        self.transcript.extend((done.stdout, done.stderr))
+        return done
+
+    def up(self) -> str:
+        """Deploy; a first time makes the stack."""
+        self.succeed("stack", "select", "--create", STACK)
+        return self.succeed("up", "--yes", "--skip-preview")
+
+    def expect_no_changes(self) -> str:
+        """Preview, and return what it printed.
+
+        Raises:
+            AssertionError: something would change.
+        """
+        return self.succeed("preview", "--expect-no-changes", "--diff")
+
+
+def clear_spellings(secret: str) -> tuple[str, str]:
+    """A secret as it would be found in clear: as it is, and as Kubernetes writes it."""
+    return secret, base64.b64encode(secret.encode()).decode()
+
+
+def files_that_hold(secret: str, *folders: Path) -> list[Path]:
+    """Files below the folders that hold a secret in clear, links to elsewhere left out."""
+    spellings = [spelling.encode() for spelling in clear_spellings(secret)]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return sorted(
+        file for file in files if any(spelling in file.read_bytes() for spelling in spellings)
+    )
+
+
+def committed_stack_file(stack: str) -> str:
+    """A stack file of the work tree without what its owner encrypted it with."""
+    lines = (ROOT / f"Pulumi.{stack}.yaml").read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("encryptionsalt"))
+
+
+def labelled_objects(kubectl: Callable[..., str], instance: str = "vllm") -> list[str]:
+    """Names of all objects of an app in a cluster, of whatever kind."""
+    kinds = kubectl("api-resources", "--verbs=list", "--output=name").split()
+    found = kubectl(
+        "get",
+        ",".join(sorted(set(kinds))),
+        "--all-namespaces",
+        f"--selector=app.kubernetes.io/instance={instance}",
+        "--output=name",
+        "--ignore-not-found",
+    )
+    return sorted(found.split())
