@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from lightkube import Client
+from lightkube import Client, generic_resource
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apiregistration_v1 import APIService
 from lightkube.resources.core_v1 import Event, Node, Pod
 
 _NOT_FOUND = 404
+_HTTP_SCALED_OBJECT = cast("Any", generic_resource).create_namespaced_resource(
+    "http.keda.sh", "v1alpha1", "HTTPScaledObject", "httpscaledobjects"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,15 @@ def has_external_metrics(client: Client) -> bool:
         return _absent(error)
     conditions = (service.status.conditions if service.status else None) or []
     return any(c.type == "Available" and c.status == "True" for c in conditions)
+
+
+def has_http_scaled_object(client: Client, namespace: str, name: str) -> bool:
+    """Whether an HTTPScaledObject of this name exists, whose operator owns a ScaledObject."""
+    try:
+        client.get(_HTTP_SCALED_OBJECT, name, namespace=namespace)
+    except ApiError as error:
+        return _absent(error)
+    return True
 
 
 def _absent(error: ApiError) -> bool:

@@ -9,7 +9,13 @@ from lightkube import Client
 from lightkube.core.exceptions import ApiError, ConfigError
 
 from cluster.client import ClusterUnreachableError, connect, reason
-from cluster.observed import ObservedNode, has_external_metrics, read_nodes, serves
+from cluster.observed import (
+    ObservedNode,
+    has_external_metrics,
+    has_http_scaled_object,
+    read_nodes,
+    serves,
+)
 from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
@@ -48,9 +54,7 @@ def _findings(plan: Plan, client: Client) -> Findings:
     mistakes: list[Mistake] = []
     warnings: list[str] = []
     if plan.scaling is not None:
-        kind = plan.scaling.kind
-        absent = [name for name in _DEFINITIONS[kind] if not serves(client, name)]
-        mistakes += [_missing(name, kind) for name in absent]
+        mistakes += _scaling_mistakes(plan, plan.scaling.kind, client)
         if not mistakes and not has_external_metrics(client):
             warnings.append(
                 "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
@@ -59,6 +63,24 @@ def _findings(plan: Plan, client: Client) -> Findings:
     if not any(_suits(node, plan.placement) for node in read_nodes(client)):
         warnings.append(_no_pool(plan))
     return Findings(mistakes=tuple(mistakes), warnings=tuple(warnings))
+
+
+def _scaling_mistakes(plan: Plan, kind: str, client: Client) -> list[Mistake]:
+    absent = [name for name in _DEFINITIONS[kind] if not serves(client, name)]
+    if absent:
+        return [_missing(name, kind) for name in absent]
+    app, namespace = plan.names.app, plan.names.namespace
+    older = kind == "interceptorRoute" and has_http_scaled_object(client, namespace, app)
+    return [_older_kind(app, namespace)] if older else []
+
+
+def _older_kind(app: str, namespace: str) -> Mistake:
+    return Mistake(
+        key="autoscaling.kind",
+        wrong=f"interceptorRoute meets the HTTPScaledObject '{app}' in namespace {namespace}",
+        rule="its operator owns the ScaledObject of that name until it is gone",
+        remedy="set autoscaling.enabled to false, run 'pulumi up', and choose the kind then",
+    )
 
 
 def _missing(definition: str, kind: str) -> Mistake:

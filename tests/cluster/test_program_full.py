@@ -29,6 +29,11 @@ class Scaled:
         """Objects of the app's namespace."""
         return self.sandbox.kubectl_json("get", f"--namespace={self.namespace}", *arguments)
 
+    def set_autoscaling(self, *, enabled: bool, kind: str) -> None:
+        """Change the stack's config."""
+        value = json.dumps({"enabled": enabled, "kind": kind})
+        self.project.succeed("config", "set", "autoscaling", value)
+
     def wait_ready(self, resource: str) -> None:
         """Wait until the app's object of a kind has the condition Ready."""
         self.sandbox.eventually(
@@ -90,6 +95,24 @@ def test_what_the_operators_wrote_is_no_change_after_a_refresh(scaled: Scaled) -
     scaled.wait_ready("scaledobjects.keda.sh")
     scaled.project.succeed("refresh", "--yes", "--skip-preview")
     scaled.project.expect_no_changes()
+
+
+def test_a_switch_of_kind_works_or_names_the_way(scaled: Scaled) -> None:
+    scaled.wait_ready("scaledobjects.keda.sh")
+    if scaled.kind == "interceptorRoute":
+        scaled.set_autoscaling(enabled=True, kind="httpScaledObject")
+        scaled.project.up()
+    else:
+        scaled.set_autoscaling(enabled=True, kind="interceptorRoute")
+        refused = scaled.project.run("up", "--yes", "--skip-preview")
+        assert refused.returncode != 0
+        assert "autoscaling.kind: interceptorRoute meets the HTTPScaledObject" in refused.stdout
+        assert "conflict" not in refused.stdout
+        scaled.set_autoscaling(enabled=False, kind="interceptorRoute")
+        scaled.project.up()
+        scaled.set_autoscaling(enabled=True, kind="interceptorRoute")
+        scaled.project.up()
+    scaled.wait_ready("scaledobjects.keda.sh")
 
 
 def test_destroy_leaves_no_object_of_the_app_and_no_autoscaler(scaled: Scaled) -> None:
