@@ -33,7 +33,7 @@ preview: packages engine ## Show what `make up` would change
 
 .PHONY: destroy
 destroy: packages engine ## Remove the stack's objects from its cluster
-	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --skip-preview --stack $(STACK)
+	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --stack $(STACK)
 
 .PHONY: diagnose
 diagnose: packages ## Say why the stack's pods do not run
