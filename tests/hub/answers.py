@@ -21,7 +21,7 @@ class Request:
 
 @dataclass
 class Fault:
-    """What goes wrong for the next `times` requests whose path contains `where`.
+    """What goes wrong for the next `times` requests in whose path the pattern `where` is found.
 
     `delay` seconds pass before the answer; `status` replaces it; `cut_after` bytes of the body the
     connection drops; with `drip` a byte follows every so many seconds, without end.

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -76,7 +76,7 @@ def binary(size: int, head: bytes = b"PK\x03\x04") -> File:
 
 
 def sharded(
-    prefix: str, shards: list[Mapping[str, tuple[str, tuple[int, ...]]]]
+    prefix: str, shards: Sequence[Mapping[str, tuple[str, tuple[int, ...]]]]
 ) -> dict[str, File]:
     """Shards named as the transformers library names them, with their index."""
     files: dict[str, File] = {}

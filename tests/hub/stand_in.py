@@ -5,6 +5,7 @@ Answers follow what huggingface_hub 2.4.0 reads (`hf_api.py`, `file_download.py`
 files, `ETag`, ranges, and 401 or 404 alike for a repository that is private and one that is absent.
 """
 
+import re
 import threading
 import time
 from collections.abc import Generator, Mapping
@@ -69,7 +70,7 @@ class HubStandIn:
         with self._lock:
             self.requests.append(request)
             for fault in self._faults:
-                if fault.times > 0 and fault.where in request.path:
+                if fault.times > 0 and re.search(fault.where, request.path):
                     fault.times -= 1
                     return fault
         return None
