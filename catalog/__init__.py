@@ -1,0 +1,1 @@
+"""Facts about models, GPUs and vLLM flags, as data."""

@@ -1,0 +1,1 @@
+"""Decisions from settings and facts, without any effect."""
