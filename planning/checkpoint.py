@@ -12,6 +12,7 @@ Json = Mapping[str, object]
 CONFIG = "config.json"
 MISTRAL_CONFIG = "params.json"
 SAFETENSORS_INDEX = "model.safetensors.index.json"
+MISTRAL_INDEX = "consolidated.safetensors.index.json"
 
 _SHARD = re.compile(r"(?P<prefix>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors")
 
@@ -74,19 +75,19 @@ class UnsupportedModelError(Exception):
         super().__init__(f"model '{model}' is not supported: {reason}; {remedy}")
 
 
-def needs_index(names: Collection[str]) -> bool:
-    """Whether only the index tells which safetensors files belong to the model.
+def needed_index(names: Collection[str]) -> str | None:
+    """The index that has to be read to tell which safetensors files belong to the model, if any.
 
     It does not have to be read for a whole set of shards of one name, or for a single file; the
     index of a large mixture of experts is several MB.
     """
-    if SAFETENSORS_INDEX not in names or _mistral_files(names):
-        return False
-    found = _at_root(names, ".safetensors")
+    consolidated = _mistral_files(names)
+    index = MISTRAL_INDEX if consolidated else SAFETENSORS_INDEX
+    found = consolidated or _at_root(names, ".safetensors")
     shards = [_SHARD.fullmatch(name) for name in found]
     sets = {(shard["prefix"], int(shard["count"])) for shard in shards if shard}
     is_whole_set = all(shards) and len(sets) == 1 and len(found) == next(iter(sets))[1]
-    return len(found) > 1 and not is_whole_set
+    return index if index in names and len(found) > 1 and not is_whole_set else None
 
 
 def indexed_files(index: Json | None) -> frozenset[str] | None:
@@ -106,13 +107,14 @@ def weight_set(
     safetensors files that the index names, otherwise PyTorch pickles. Files in folders, such as
     `original/` or `metal/`, are never loaded.
 
-    Source: vLLM 0.33, `config/model.py` and `model_executor/model_loader/`.
+    Source: vLLM 0.33, `model_executor/model_loader/default_loader.py`, `_prepare_weights`.
 
     Raises:
         UnsupportedModelError: the repository holds no weights that vLLM loads by itself.
     """
     if mistral := _mistral_files(names):
-        return WeightSet(format="mistral", files=mistral)
+        kept = tuple(name for name in mistral if indexed is None or name in indexed)
+        return WeightSet(format="mistral", files=kept)
     found = _at_root(names, ".safetensors")
     if indexed is not None:
         found = tuple(name for name in found if name in indexed)

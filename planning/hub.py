@@ -138,7 +138,7 @@ def _checkpoint(session: _Session) -> Checkpoint:
 
     # Also finds a shut gate: the description of a gated repository is public, its files are not.
     config, params = read(checkpoint.CONFIG), read(checkpoint.MISTRAL_CONFIG)
-    index = read(checkpoint.SAFETENSORS_INDEX) if checkpoint.needs_index(sizes) else None
+    index = read(name) if (name := checkpoint.needed_index(sizes)) else None
     weights = checkpoint.weight_set(info.id, sizes, checkpoint.indexed_files(index))
     described = cast("Json", info.config or {})  # pyright: ignore[reportUnknownMemberType]
     return Checkpoint(
@@ -160,8 +160,10 @@ def _checkpoint(session: _Session) -> Checkpoint:
 def _open_gate(session: _Session) -> None:
     info = session.ask(partial(_model_info, session))
     names = [sibling.rfilename for sibling in info.siblings or ()]
-    if names:
-        session.ask(partial(_head, session, info.id, info.sha or "main", names[0]))
+    # A model card may be open to everybody where the rest is gated.
+    guarded = [name for name in names if name.endswith((".json", ".safetensors", ".bin"))]
+    if guarded:
+        session.ask(partial(_head, session, info.id, info.sha or "main", guarded[0]))
 
 
 def _model_info(session: _Session) -> ModelInfo:
@@ -234,10 +236,10 @@ def _header(session: _Session, model: str, commit: str, name: str) -> tuple[Tens
 def _is_transient(error: Exception) -> bool:
     if isinstance(error, refusals.HfHubHTTPError):
         return error.response.status_code in hub_errors.TRANSIENT_STATUSES
-    return isinstance(
-        error, httpx2.TimeoutException | httpx2.NetworkError | httpx2.RemoteProtocolError
-    )
+    return isinstance(error, _TRANSIENT)
 
+
+_TRANSIENT = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
 
 _KINDS: tuple[tuple[type[Exception], type[HubError], str], ...] = (
     (refusals.HFValidationError, hub_errors.MalformedModelIdError, ""),

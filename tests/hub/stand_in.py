@@ -28,6 +28,9 @@ from tests.hub.repositories import File, Repository
 
 CHUNK = 1 << 20
 
+OPEN_FILES = frozenset({".gitattributes", "README.md"})
+"""Shown to everybody even in a gated repository."""
+
 
 class HubStandIn:
     """The Hub's state: repositories, valid tokens, faults to play, and the requests seen.
@@ -147,7 +150,8 @@ class HubStandIn:
             return repository
         if not repository.resolves(revision):
             return refusal(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-        if (refused := self._gate(request, repository)) is not None:
+        refused = self._gate(request, repository)
+        if refused is not None and path not in OPEN_FILES:
             return refused
         commit = {"X-Repo-Commit": repository.commit}
         file = repository.files.get(path)

@@ -21,6 +21,8 @@ from tests.hub.stand_in import HubStandIn
 MODEL = "mistralai/Mistral-Tiny-Instruct"
 
 FILES: dict[str, File] = {
+    ".gitattributes": text("*.safetensors filter=lfs"),
+    "README.md": text("# Tiny"),
     "config.json": json_file({"architectures": ["MistralForCausalLM"]}),
     "model.safetensors": safetensors({"lm_head.weight": ("BF16", (8, 4))}),
 }
