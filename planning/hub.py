@@ -28,9 +28,6 @@ from planning.hub_retry import HINT_PATIENCE, PATIENCE, Deadline, Patience, in_p
 
 T = TypeVar("T")
 
-NO_ADDRESS = "HF_ENDPOINT is not an http:// or https:// address"
-NO_CONNECTION = "no connection could be made, check the network, the proxy and HF_ENDPOINT"
-
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -246,11 +243,11 @@ _KINDS: tuple[tuple[type[Exception], type[HubError], str], ...] = (
     (refusals.OfflineModeIsEnabled, hub_errors.HubOfflineError, "HF_HUB_OFFLINE is set"),
     (refusals.RevisionNotFoundError, hub_errors.RevisionNotFoundError, ""),
     (refusals.DisabledRepoError, hub_errors.ModelDisabledError, ""),
-    (httpx2.UnsupportedProtocol, hub_errors.UnexpectedAnswerError, NO_ADDRESS),
-    (httpx2.InvalidURL, hub_errors.UnexpectedAnswerError, NO_ADDRESS),
-    (httpx2.ConnectError, hub_errors.HubOfflineError, NO_CONNECTION),
-    (httpx2.ConnectTimeout, hub_errors.HubOfflineError, NO_CONNECTION),
-    (httpx2.ProxyError, hub_errors.HubOfflineError, NO_CONNECTION),
+    (httpx2.UnsupportedProtocol, hub_errors.UnexpectedAnswerError, hub_errors.NO_ADDRESS),
+    (httpx2.InvalidURL, hub_errors.UnexpectedAnswerError, hub_errors.NO_ADDRESS),
+    (httpx2.ConnectError, hub_errors.HubOfflineError, hub_errors.NO_CONNECTION),
+    (httpx2.ConnectTimeout, hub_errors.HubOfflineError, hub_errors.NO_CONNECTION),
+    (httpx2.ProxyError, hub_errors.HubOfflineError, hub_errors.NO_CONNECTION),
     (httpx2.TimeoutException, hub_errors.HubDownError, "no answer came in time"),
     (httpx2.TransportError, hub_errors.HubDownError, "the connection broke off"),
     (TimeoutError, hub_errors.HubDownError, "no answer came in time"),
@@ -266,14 +263,15 @@ def _explained(session: _Session, error: Exception) -> Exception:
         if session.token:
             return hub_errors.GatedWithoutAccessError(question)
         return hub_errors.GatedWithoutTokenError(question)
-    if isinstance(error, refusals.RepositoryNotFoundError):
+    status = error.response.status_code if isinstance(error, refusals.HfHubHTTPError) else None
+    # huggingface_hub reads a bare 401 as "not found" from an https address only.
+    is_anonymous_refusal = status == 401 and not session.token
+    if isinstance(error, refusals.RepositoryNotFoundError) or is_anonymous_refusal:
         return _unseen(session)
     for raised, kind, reason in _KINDS:
         if isinstance(error, raised):
             return kind(question, reason)
-    if isinstance(error, refusals.HfHubHTTPError):
-        return hub_errors.refusal(question, error.response.status_code)
-    return error
+    return error if status is None else hub_errors.refusal(question, status)
 
 
 def _unseen(session: _Session) -> HubError:

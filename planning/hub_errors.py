@@ -7,6 +7,10 @@ TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Worth another attempt; what huggingface_hub 2.4.0 itself retries (`utils/_http.py`)."""
 
 
+NO_ADDRESS = "HF_ENDPOINT is not an http:// or https:// address"
+NO_CONNECTION = "no connection could be made, check the network, the proxy and HF_ENDPOINT"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What was asked of which Hub."""

@@ -114,6 +114,13 @@ def test_an_invalid_token_is_not_taken_for_a_missing_model(hub: HubStandIn) -> N
     assert "expired" in refusal(hub_errors.InvalidTokenError, token="hf_revoked")
 
 
+def test_a_mirror_that_gives_no_reason_for_a_401_is_not_said_to_refuse_a_token(
+    hub: HubStandIn,
+) -> None:
+    hub.play(Fault(where="/api/models/", times=1, status=401))
+    refusal(hub_errors.PrivateModelError)
+
+
 def test_a_malformed_model_id_is_refused_before_any_request(hub: HubStandIn) -> None:
     refusal(hub_errors.MalformedModelIdError, model="a/b/c")
     assert hub.requests == []
