@@ -28,7 +28,7 @@ from planning.weights import weights_bytes_per_gpu
 if TYPE_CHECKING:
     from catalog.records import Gpu, Model
 
-__all__ = ["EngineSettings", "MemoryPlan", "memory"]
+__all__ = ["EngineSettings", "MemoryPlan", "memory", "rank_cache_layout"]
 
 _OLDEST = (0, 10)  # the first release whose engine this accounting describes
 
@@ -73,7 +73,7 @@ def memory(model: Model, gpu: Gpu, tensor_parallel: int, settings: EngineSetting
     usable = utilization * gpu.visible_gib * GIB
     libraries = non_torch_bytes(gpu, tensor_parallel)
     fixed = weights + libraries + (graphs if graphs_are_budgeted(settings) else 0.0)
-    layout = _layout(model, tensor_parallel, settings)
+    layout = rank_cache_layout(model, tensor_parallel, settings)
     activation = activation_bytes(model, tensor_parallel, settings)
     request = layout.request_bytes(settings.max_model_len)
     left = usable - fixed - activation
@@ -120,7 +120,8 @@ def _utilization(gpu: Gpu, tensor_parallel: int, settings: EngineSettings, graph
     return max(0.0, floor(room * 100) / 100)
 
 
-def _layout(model: Model, tensor_parallel: int, settings: EngineSettings) -> CacheLayout:
+def rank_cache_layout(model: Model, tensor_parallel: int, settings: EngineSettings) -> CacheLayout:
+    """Lay out the cache of one rank under these settings; bytes per GPU."""
     return cache_layout(
         model.architecture,
         tensor_parallel=tensor_parallel,
@@ -131,7 +132,7 @@ def _layout(model: Model, tensor_parallel: int, settings: EngineSettings) -> Cac
 
 def _longest(model: Model, tensor_parallel: int, settings: EngineSettings, free: float) -> int:
     """The longest context whose one request fits, in whole blocks up to the model's own; else 0."""
-    layout = _layout(model, tensor_parallel, settings)
+    layout = rank_cache_layout(model, tensor_parallel, settings)
 
     def fits(blocks: int) -> bool:
         asked = replace(settings, max_model_len=blocks * BLOCK_TOKENS)

@@ -34,8 +34,8 @@ _NON_TORCH_GIB = {
     ("amd", True): 1.1,
 }
 # Beside the budget: CUDA context and libraries, made before vLLM takes its snapshot, then the
-# buffers of NCCL or RCCL (vllm/v1/worker/gpu_worker.py, init_device), and on Blackwell the workspace
-# of FlashInfer (VLLM_FLASHINFER_WORKSPACE_BUFFER_SIZE, 394 MiB), made after the cache.
+# buffers of NCCL or RCCL (vllm/v1/worker/gpu_worker.py, init_device), and on Blackwell the
+# workspace of FlashInfer (VLLM_FLASHINFER_WORKSPACE_BUFFER_SIZE, 394 MiB), made after the cache.
 _CONTEXT_GIB = 0.6
 _COLLECTIVES_GIB = 1.0
 _FLASHINFER_GIB = 394 / 1024
@@ -101,15 +101,16 @@ def activation_bytes(model: Model, tensor_parallel: int, settings: EngineSetting
 def cuda_graph_bytes(model: Model, weights: float, settings: EngineSettings) -> float:
     """Estimate of the CUDA graphs from the bytes of weights on one GPU.
 
-    vLLM's own estimates seen: 0.37 GiB (7B), 0.64 (4B hybrid), 1.94 (27B), 4.99 (107 GiB of experts
-    per GPU); what the capture then takes is 5 to 20 % less.
+    vLLM's own estimates seen: 0.37 GiB (7B), 0.64 (4B hybrid), 1.94 (27B), 4.99 (107 GiB of
+    weights with experts per GPU); what the capture then takes is 5 to 20 % less, and 1.03 GiB at
+    64 GiB with experts.
     """
     if settings.enforce_eager:
         return 0.0
     gib = weights / GIB
     if gib >= 32:
-        experts = 0.04 * (gib - 32) if model.architecture.experts else 0.0
-        return (2.0 + experts) * GIB
+        experts = 1.0 + 0.05 * max(0.0, gib - 64) if model.architecture.experts else 0.0
+        return min(2.0 + experts, 5.0) * GIB
     if gib >= 16 or model.architecture.state_space:
         return 0.8 * GIB
     return 0.4 * GIB

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from catalog.records import Architecture, Model, Quantization
 
 # Bytes of one weight of a linear layer, scales included: AWQ and GPTQ are 4 bits with a 16-bit
-# scale and a zero point per 128 weights, NVFP4 has an 8-bit scale per 16, MXFP4 one per 32. The sums
-# equal the published sizes of Ministral 3, Medium 3.5 (FP8) and gpt-oss (MXFP4).
+# scale and a zero point per 128 weights, NVFP4 has an 8-bit scale per 16, MXFP4 one per 32. The
+# sums equal the published sizes of Ministral 3, Medium 3.5 (FP8) and gpt-oss (MXFP4).
 LINEAR_BYTES: dict[Quantization, float] = {
     "none": 2.0,
     "awq": 0.5195,
