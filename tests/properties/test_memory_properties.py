@@ -10,6 +10,7 @@ from catalog.loader import load_gpus, load_models
 from catalog.records import Gpu, Model
 from planning.memory import EngineSettings, MemoryPlan, memory
 
+unhurried = settings(deadline=None)  # the machine that runs this may be busy
 MODELS = st.sampled_from(load_models())
 GPUS = st.sampled_from(load_gpus())
 SIZES = st.sampled_from((1, 2, 4, 8))
@@ -30,6 +31,7 @@ def planned(model: Model, gpu: Gpu, size: int, engine: EngineSettings) -> Memory
     return memory(model, gpu, size, engine)
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES)
 def test_need_falls_or_stays_when_gpus_are_added(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings
@@ -38,6 +40,7 @@ def test_need_falls_or_stays_when_gpus_are_added(
     assert planned(model, gpu, size * 2, engine).required_gib <= few.required_gib
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES, st.integers(0, 2**18))
 def test_need_rises_with_context(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings, more: int
@@ -47,6 +50,7 @@ def test_need_rises_with_context(
     assert memory(model, gpu, size, longer).required_gib >= short.required_gib
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES, st.integers(0, 1024))
 def test_need_rises_with_sequences_and_batched_tokens(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings, more: int
@@ -58,6 +62,7 @@ def test_need_rises_with_sequences_and_batched_tokens(
     assert memory(model, gpu, size, batch).required_gib >= few.required_gib
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES, st.floats(1.0, 4.0))
 def test_need_rises_with_parameters(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings, factor: float
@@ -71,6 +76,7 @@ def test_need_rises_with_parameters(
     assert memory(larger, gpu, size, engine).required_gib >= few
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES)
 def test_the_parts_add_up_and_fitting_is_their_comparison(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings
@@ -82,6 +88,7 @@ def test_the_parts_add_up_and_fitting_is_their_comparison(
     assert found.usable_gib <= engine.gpu_memory_utilization * gpu.visible_gib + 1e-9
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES)
 def test_weights_are_counted_in_gib_and_never_in_gb(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings
@@ -93,6 +100,7 @@ def test_weights_are_counted_in_gib_and_never_in_gb(
         assert found.weights_gib <= least * (1.09 if model.quantization == "mxfp4" else 1.01)
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES)
 def test_the_longest_context_that_fits_fits_and_no_longer_one_does(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings
@@ -105,6 +113,7 @@ def test_the_longest_context_that_fits_fits_and_no_longer_one_does(
         assert not memory(model, gpu, size, longer).fits
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES)
 def test_what_fits_holds_a_whole_request_and_its_tokens(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings
@@ -115,6 +124,7 @@ def test_what_fits_holds_a_whole_request_and_its_tokens(
         assert found.kv_cache_tokens >= engine.max_model_len
 
 
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES)
 def test_less_memory_never_fits_more(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings
@@ -125,7 +135,7 @@ def test_less_memory_never_fits_more(
     assert smaller.max_model_len_that_fits <= found.max_model_len_that_fits
 
 
-@settings(max_examples=20)
+@unhurried
 @given(MODELS, GPUS, SIZES, ENGINES)
 def test_the_same_input_gives_the_same_plan(
     model: Model, gpu: Gpu, size: int, engine: EngineSettings
