@@ -11,7 +11,7 @@ from catalog.loader import find_gpu, find_model
 from catalog.records import AttentionLayers
 from planning.kv_cache import CacheGroups, CacheLayout
 from planning.memory import EngineSettings, MemoryPlan, memory, rank_cache_layout
-from planning.weights import converted_weights_bytes
+from planning.weights import converted_weights_bytes, replicated_bytes, weights_bytes_per_gpu
 
 H100 = find_gpu("h100-80")
 SETTINGS = EngineSettings(max_model_len=8192, vllm_version="0.31.0")
@@ -194,6 +194,31 @@ def test_cuda_graphs_leave_the_budget_before_0_21_and_need_room_beside_it() -> N
     assert since.gpu_memory_utilization == 0.99
     graphs = since.required_gib - since.request_gib - since.weights_gib - since.activation_gib
     assert isclose(graphs, since.cuda_graph_gib + since.non_torch_gib)
+
+
+def test_several_small_gpus_lower_the_utilization_to_leave_room_for_collectives() -> None:
+    model, t4 = find_model("mistral-7b-instruct"), find_gpu("t4")
+    one, two = (memory(model, t4, size, SETTINGS) for size in (1, 2))
+    assert one.gpu_memory_utilization == 0.92
+    assert isclose(two.gpu_memory_utilization, 0.89)
+    assert t4.visible_gib - two.usable_gib >= 1.6
+
+
+def test_latent_projections_are_whole_on_every_rank() -> None:
+    model = find_model("mistral-large-3")
+    shared = 61 * 7168 * (1536 + 512 + 64)
+    router = 58 * 7168 * 128 * 2
+    assert shared + router < replicated_bytes(model, 8) < (shared + router) * 1.2
+    assert weights_bytes_per_gpu(model, 8) > (model.weights_bytes + 7 * shared) / 8
+
+
+def test_the_profile_run_projects_the_context_of_a_latent_cache_up() -> None:
+    model = find_model("deepseek-v3")
+    short = replace(SETTINGS, max_model_len=1024, max_num_seqs=1)
+    few, many = (memory(model, H100, 8, each).activation_gib for each in (short, SETTINGS))
+    # 65,536 less 8,192 rows of 16 heads with 128 + 128 elements of 2 bytes.
+    projected = (65_536 - 8_192) * 16 * 256 * 2 / 2**30
+    assert isclose(many - few, projected, rel_tol=0.1)
 
 
 def test_eager_mode_captures_no_graphs() -> None:
