@@ -98,6 +98,7 @@ def in_parallel(
                 results[number] = tasks[number]()
                 ended.put(None)
             except Exception as error:
+                stopped.set()
                 ended.put(error)
 
     for _ in range(min(workers, len(tasks))):

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import close_session, constants
+from huggingface_hub import constants
 
 from planning.hub_retry import Patience
 from tests.hub.stand_in import HubStandIn, running_hub
@@ -26,4 +26,3 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[HubStandIn
     with running_hub(tokens=frozenset({READER, STRANGER})) as stand_in:
         monkeypatch.setenv("HF_ENDPOINT", stand_in.endpoint)
         yield stand_in
-    close_session()

@@ -39,6 +39,8 @@ def refusal(kind: type[HubError], token: str | None = None, model: str = MODEL) 
     message = str(caught.value)
     assert "\n" not in message
     assert "; " in message, "a sentence without a remedy"
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "During handling" not in shown, "the library's own account is shown as well"
     return message
 
 

@@ -57,6 +57,14 @@ def test_of_two_layouts_without_mistrals_config_the_indexed_one_counts(hub: HubS
     assert sum(tensor.size for tensor in checkpoint.tensors) == stored_bytes(WHOLE)
 
 
+def test_of_two_single_files_without_an_index_the_consolidated_one_is_the_copy(
+    hub: HubStandIn,
+) -> None:
+    both = {name: safetensors(WHOLE) for name in ("consolidated.safetensors", "model.safetensors")}
+    publish(hub, CONFIG, both)
+    assert look_up(MODEL).weights.files == ("model.safetensors",)
+
+
 def test_a_repository_with_mistrals_config_alone_is_read(hub: HubStandIn) -> None:
     shards = {
         f"consolidated-0000{n}-of-00002.safetensors": safetensors({f"layers.{n}.w": ("BF16", (8,))})
