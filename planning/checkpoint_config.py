@@ -140,7 +140,8 @@ def _architecture(experts: Json, vision: Json, audio: Json) -> str:
     if vision:
         return "PixtralForConditionalGeneration"
     if audio:
-        return "VoxtralForConditionalGeneration"
+        streams = audio.get("causal") is True
+        return "VoxtralRealtimeGeneration" if streams else "VoxtralForConditionalGeneration"
     if experts.get("num_shared_experts"):
         return "MistralLarge3ForCausalLM"
     return "MixtralForCausalLM" if experts else "MistralForCausalLM"

@@ -219,6 +219,18 @@ def test_an_encoder_and_its_projector_are_counted_apart_and_in_the_total() -> No
     assert found.parameters == 7_248_023_552 + 1_010_000
 
 
+def test_an_audio_encoder_in_the_native_config_is_read_unless_it_has_a_cache_of_its_own() -> None:
+    def params(causal: bool) -> dict[str, Any]:
+        shape = {"dim": 1280, "n_layers": 32, "hidden_dim": 5120, "n_heads": 20, "causal": causal}
+        return MISTRAL_7B_PARAMS | {"multimodal": {"whisper_model_args": {"encoder_args": shape}}}
+
+    encoder = model_of(mistral(params(causal=False))).architecture.encoder
+    assert encoder is not None
+    assert (encoder.kind, encoder.layers, encoder.hidden, encoder.heads) == ("audio", 32, 1280, 20)
+    with pytest.raises(UnsupportedModelError, match="VoxtralRealtimeGeneration"):
+        model_of(mistral(params(causal=True)))
+
+
 def test_without_headers_the_size_of_the_files_stands_in_with_low_confidence() -> None:
     found = model_of(hf(MISTRAL_7B_CONFIG, {}, size=14_496_050_000))
     assert found.weights_bytes == 14_496_050_000
