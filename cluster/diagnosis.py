@@ -1,0 +1,83 @@
+"""Why an app's pods do not run, as the scheduler and the kubelet said it: Pulumi prints neither."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from lightkube import Client
+
+from cluster.observed import (
+    ObservedEvent,
+    ObservedNode,
+    ObservedPod,
+    read_events,
+    read_nodes,
+    read_pods,
+)
+
+_GPU_RESOURCES = ("amd.com/gpu", "nvidia.com/gpu")
+_PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
+
+
+def diagnose(client: Client, *, namespace: str, app: str) -> list[str]:
+    """Describe the app's pods, their events, and the pools that a pending one could use.
+
+    Args:
+        client: a client of the app's cluster.
+        namespace: the app's namespace.
+        app: the app's instance name.
+    """
+    labels = {"app.kubernetes.io/instance": app, "app.kubernetes.io/component": "server"}
+    pods = sorted(read_pods(client, namespace, labels), key=lambda pod: pod.name)
+    if not pods:
+        return [f"namespace {namespace} has no pod of {app}"]
+    lines: list[str] = []
+    for pod in pods:
+        lines.append(f"pod {pod.name}: {pod.phase}" + (f" on {pod.node}" if pod.node else ""))
+        lines += [f"  {line}" for line in event_lines(read_events(client, namespace, pod.name))]
+    waiting = next((pod for pod in pods if pod.node is None), None)
+    return [*lines, *pool_lines(waiting, read_nodes(client))] if waiting else lines
+
+
+def event_lines(events: Iterable[ObservedEvent]) -> Iterator[str]:
+    """Give each distinct event once, in the order of its last sight."""
+    latest: dict[tuple[str, str], None] = {}
+    for event in sorted(events):
+        latest.pop((event.reason, event.message), None)
+        latest[event.reason, event.message] = None
+    return (f"{reason}: {message}" for reason, message in latest)
+
+
+def pool_lines(pod: ObservedPod, nodes: Iterable[ObservedNode]) -> Iterator[str]:
+    """Name the pools that offer what the pod asks, with what keeps the pod from each."""
+    resource = next((name for name in _GPU_RESOURCES if name in pod.limits), None)
+    if resource is None:
+        return
+    count = int(pod.limits[resource])
+    pools: Counter[tuple[str, str, str]] = Counter()
+    for node in nodes:
+        offered = node.allocatable.get(resource, "0")
+        if int(offered) >= count:
+            pools[_product(node), offered, _obstacle(node, pod)] += 1
+    if not pools:
+        yield f"no node offers {count} {resource}"
+        return
+    yield f"pools that offer {count} {resource}:"
+    for (product, offered, obstacle), number in sorted(pools.items()):
+        size = f"{number} node{'s' if number > 1 else ''} of {offered}"
+        yield f"  {product} ({size}): {obstacle or 'matches, but has none free'}"
+
+
+def _obstacle(node: ObservedNode, pod: ObservedPod) -> str:
+    for key, value in sorted(pod.node_selector.items()):
+        if node.labels.get(key) != value:
+            return f"{key} is {node.labels.get(key, 'unset')}, the pod asks for {value}"
+    for taint in node.taints:
+        if not {taint, None} & set(pod.tolerated):
+            return f"the pod does not tolerate its taint {taint}"
+    return ""
+
+
+def _product(node: ObservedNode) -> str:
+    return next((node.labels[key] for key in _PRODUCT_LABELS if key in node.labels), "unlabelled")

@@ -1,0 +1,119 @@
+"""What is read of the live cluster, as frozen records; the only module that calls its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lightkube import Client
+from lightkube.core.exceptions import ApiError
+from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
+from lightkube.resources.apiregistration_v1 import APIService
+from lightkube.resources.core_v1 import Event, Node, Pod
+
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedNode:
+    """A node: its labels, the keys of taints that keep pods away, and what it can still give."""
+
+    name: str
+    labels: dict[str, str]
+    taints: tuple[str, ...]
+    allocatable: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedPod:
+    """A pod: where it is, and what it asks of the scheduler."""
+
+    name: str
+    phase: str
+    node: str | None
+    node_selector: dict[str, str]
+    tolerated: tuple[str | None, ...]
+    limits: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ObservedEvent:
+    """An event of a pod; `last_seen` is in UTC."""
+
+    last_seen: str
+    reason: str
+    message: str
+
+
+def read_nodes(client: Client) -> Iterator[ObservedNode]:
+    """Read every node."""
+    for node in _listed(client, Node):
+        spec, status = node.get("spec", {}), node.get("status", {})
+        taints: list[dict[str, str]] = spec.get("taints") or []
+        yield ObservedNode(
+            name=node["metadata"]["name"],
+            labels=node["metadata"].get("labels") or {},
+            taints=tuple(t["key"] for t in taints if t["effect"] != "PreferNoSchedule"),
+            allocatable=status.get("allocatable") or {},
+        )
+
+
+def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterator[ObservedPod]:
+    """Read the pods of a namespace that carry the labels."""
+    for pod in _listed(client, Pod, namespace=namespace, labels=labels):
+        spec = pod["spec"]
+        limits: dict[str, str] = {}
+        tolerations: list[dict[str, str]] = spec.get("tolerations") or []
+        for container in spec["containers"]:
+            limits |= container.get("resources", {}).get("limits") or {}
+        yield ObservedPod(
+            name=pod["metadata"]["name"],
+            phase=pod.get("status", {}).get("phase", "Unknown"),
+            node=spec.get("nodeName"),
+            node_selector=spec.get("nodeSelector") or {},
+            tolerated=tuple(toleration.get("key") for toleration in tolerations),
+            limits=limits,
+        )
+
+
+def read_events(client: Client, namespace: str, pod: str) -> Iterator[ObservedEvent]:
+    """Read the events of one pod."""
+    of_pod = {"involvedObject.name": pod}
+    for event in _listed(client, Event, namespace=namespace, fields=of_pod):
+        yield ObservedEvent(
+            last_seen=str(event.get("lastTimestamp") or event.get("eventTime") or ""),
+            reason=event.get("reason", "Event"),
+            message=event.get("message", "").strip(),
+        )
+
+
+def serves(client: Client, definition: str) -> bool:
+    """Whether the cluster has a CustomResourceDefinition of this name."""
+    try:
+        client.get(CustomResourceDefinition, definition)
+    except ApiError as error:
+        return _absent(error)
+    return True
+
+
+def has_external_metrics(client: Client) -> bool:
+    """Whether KEDA's metrics adapter answers, however KEDA was installed."""
+    try:
+        service = client.get(APIService, "v1beta1.external.metrics.k8s.io")
+    except ApiError as error:
+        return _absent(error)
+    conditions = (service.status.conditions if service.status else None) or []
+    return any(c.type == "Available" and c.status == "True" for c in conditions)
+
+
+def _absent(error: ApiError) -> bool:
+    if int(error.response.status_code) != _NOT_FOUND:
+        raise error
+    return False
+
+
+def _listed(client: Client, kind: type[object], **query: object) -> list[dict[str, Any]]:
+    # lightkube leaves the types of maps open; the records above close them.
+    api: Any = client
+    return [item.to_dict() for item in api.list(kind, **query)]

@@ -1,0 +1,5 @@
+"""Pulumi components: each turns its part of a plan into resources, and decides nothing."""
+
+from components.vllm_app import VllmApp, VllmAppArgs
+
+__all__ = ["VllmApp", "VllmAppArgs"]

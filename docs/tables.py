@@ -1,0 +1,233 @@
+"""The README's tables, read from where each fact stands in the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from catalog.loader import load_gpus, load_models
+from settings.models import Preset, Section, StackSettings, Toleration
+from settings.parse import SECRET_KEYS
+from settings.preset_files import read_presets
+
+ROOT = Path(__file__).resolve().parent.parent
+GIB = 2**30
+
+AS_KUBERNETES = (Toleration,)
+"""Sections that the Kubernetes documentation describes."""
+
+SECRETS = {
+    "huggingFaceToken": "secret: reads a gated model; set it with `pulumi config set --secret`"
+}
+"""What each key of `settings.parse.SECRET_KEYS` means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOutput:
+    """One output of the stack, with the JSON type of its value."""
+
+    name: str
+    type: Literal["number", "string"]
+    meaning: str
+
+
+OUTPUTS = (
+    StackOutput(
+        name="contractVersion",
+        type="number",
+        meaning="version of this table; a change that breaks a consumer raises it",
+    ),
+    StackOutput(
+        name="appHost",
+        type="string",
+        meaning="scheme and host: `<appHost>/v1/chat/completions` works as written; "
+        "absent without an ingress",
+    ),
+    StackOutput(
+        name="apiBaseUrl",
+        type="string",
+        meaning="what OpenAI clients call base URL; absent without an ingress",
+    ),
+    StackOutput(
+        name="chatCompletionsUrl",
+        type="string",
+        meaning="absent without an ingress, and for a model that cannot chat",
+    ),
+    StackOutput(
+        name="internalUrl", type="string", meaning="address inside the cluster, past the ingress"
+    ),
+    StackOutput(name="model", type="string", meaning="Hugging Face repository"),
+    StackOutput(name="servedModelName", type="string", meaning="what clients put in `model`"),
+    StackOutput(name="revision", type="string", meaning="commit of the repository"),
+    StackOutput(name="contextLength", type="number", meaning="tokens of one request"),
+    StackOutput(name="preset", type="string", meaning="the chosen preset"),
+    StackOutput(name="gpus", type="number", meaning="GPUs of one replica"),
+    StackOutput(
+        name="hourlyPrice", type="number", meaning="of one replica, in the currency of the presets"
+    ),
+    StackOutput(name="namespace", type="string", meaning="namespace of the app"),
+    StackOutput(name="serviceName", type="string", meaning="Service in front of the server"),
+    StackOutput(name="cachePath", type="string", meaning="where the cache is in the container"),
+    StackOutput(name="authType", type="string", meaning="who may call; absent without an ingress"),
+)
+"""Every output that `planning.outputs` can give."""
+
+
+def render(name: str) -> str:
+    """Give a table as Markdown.
+
+    Raises:
+        KeyError: there is no table of that name.
+    """
+    header, rows = TABLES[name]()
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(_cell(text) for text in line)} |\n" for line in lines)
+
+
+def config_keys() -> list[str]:
+    """Every key of the stack config, nested ones as `cache.size` and `presets[].name`."""
+    return [row[0].strip("`") for row in _config_rows()]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def _config() -> Table:
+    return ("key", "default", "meaning"), _config_rows()
+
+
+def _config_rows() -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = list(_section_rows(StackSettings, prefix="", optional=False))
+    for key in sorted(SECRET_KEYS):
+        beside = (index for index, row in enumerate(rows) if row[0].startswith(f"`{key}"))
+        rows.insert(next(beside, len(rows)), (f"`{key}`", "none", SECRETS[key]))
+    return rows
+
+
+def _section_rows(section: type[Section], *, prefix: str, optional: bool) -> Iterator[list[str]]:
+    for name, field in section.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        nested = _nested(field.annotation)
+        listed = get_origin(field.annotation) is tuple
+        if nested is None or listed:
+            yield _row(key, field, optional=optional)
+        if nested is not None and nested not in AS_KUBERNETES:
+            inner = f"{key}[]." if listed else f"{key}."
+            left_out = field.default is None
+            yield from _section_rows(nested, prefix=inner, optional=optional or left_out)
+
+
+def _row(key: str, field: FieldInfo, *, optional: bool) -> list[str]:
+    if field.description is None:
+        raise ValueError(f"{key} has no description; add one to its Field in settings/models.py")
+    meaning, _, default = f"; {field.description}".rpartition("; default: ")
+    if not meaning:
+        meaning, default = f"; {default.removeprefix('; ')}", ""
+    meaning = meaning.removeprefix("; ")
+    if choices := _choices(field.annotation):
+        meaning += f"; one of {', '.join(f'`{choice}`' for choice in choices)}"
+    return [f"`{key}`", default or _default(field, optional=optional), meaning]
+
+
+def _default(field: FieldInfo, *, optional: bool) -> str:
+    if field.is_required():
+        return "none" if optional else "required"
+    match field.default:
+        case None:
+            return "none"
+        case bool(value):
+            return f"`{str(value).lower()}`"
+        case ():
+            return "`[]`"
+        case float(value):
+            return f"`{value:g}`"
+        case value:
+            return f"`{value}`"
+
+
+def _nested(annotation: object) -> type[Section] | None:
+    """Find the section in `Section`, `Section | None` and `tuple[Section, ...]`."""
+    candidates = (annotation, *get_args(annotation))
+    if get_origin(annotation) not in {None, tuple, Union, UnionType}:
+        return None
+    found = (c for c in candidates if isinstance(c, type) and issubclass(c, Section))
+    return next(found, None)
+
+
+def _choices(annotation: object) -> list[str]:
+    parts = [annotation, *get_args(annotation)]
+    literals = (get_args(part) for part in parts if get_origin(part) is Literal)
+    choices = [str(choice) for choice in next(literals, ())]
+    return choices if len(choices) > 1 else []
+
+
+def _presets() -> Table:
+    gpus = {gpu.key: gpu for gpu in load_gpus()}
+    rows: list[list[str]] = []
+    for raw in read_presets(str(ROOT / "presets" / "sandbox.yaml")):
+        preset = Preset.model_validate(raw)
+        gpu = gpus[preset.product] if preset.product else None
+        rows.append(
+            [
+                f"`{preset.name}`",
+                f"{preset.gpus} x {gpu.name}" if gpu else "none",
+                f"{preset.gpus * gpu.visible_gib:.0f} GiB" if gpu else "",
+                preset.cpu,
+                preset.memory,
+                f"{preset.price_per_hour:g}",
+            ]
+        )
+    return ("preset", "GPUs", "GPU memory", "CPUs", "memory", "price per hour"), rows
+
+
+def _models() -> Table:
+    rows = [
+        [
+            ", ".join(f"`{name}`" for name in model.short_names),
+            model.id,
+            f"{model.weights_bytes / GIB:.1f}",
+            model.task,
+            f"`{model.revision[:8]}`" if model.revision else "no",
+        ]
+        for model in load_models()
+    ]
+    return ("model", "repository", "weights, GiB", "task", "pinned"), rows
+
+
+def _outputs() -> Table:
+    rows = [[f"`{output.name}`", output.type, output.meaning] for output in OUTPUTS]
+    return ("output", "type", "meaning"), rows
+
+
+def _dependencies() -> Table:
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    found = re.findall(r"((?:^#.*\n)*)^([\w.-]+)==(\S+)$", text, re.M)
+    rows: list[list[str]] = []
+    for comment, name, version in found:
+        why = " ".join(line.lstrip("# ") for line in comment.splitlines())
+        if not why:
+            raise ValueError(
+                f"requirements.txt: {name} has no comment above it; say what it is for"
+            )
+        rows.append([name, version, why.rstrip(".")])
+    return ("package", "version", "what it is for"), rows
+
+
+TABLES = {
+    "config": _config,
+    "dependencies": _dependencies,
+    "models": _models,
+    "outputs": _outputs,
+    "presets": _presets,
+}
+"""Tables by the name that a marker in the README gives."""

@@ -1,0 +1,155 @@
+"""The plan: one frozen record that holds every derived value of a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from planning.names import Names
+
+Pairs = tuple[tuple[str, str], ...]
+"""A mapping as sorted pairs, so that a plan is hashable and its order is fixed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedModel:
+    """The model that is served."""
+
+    id: str
+    revision: str
+    served_name: str
+    context_length: int
+    chat: bool
+    weights_gib: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toleration:
+    """A Kubernetes toleration."""
+
+    key: str | None
+    operator: str
+    value: str | None
+    effect: str | None
+    toleration_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What a pod asks of the scheduler."""
+
+    preset: str
+    vendor: str
+    product: str
+    gpus: int
+    gpu_resource: str
+    cpu: str
+    memory: str
+    shared_memory: str
+    node_selector: Pairs
+    tolerations: tuple[Toleration, ...]
+    priority_class: str | None
+    hourly_price: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The container, and how its Deployment rolls."""
+
+    image: str
+    args: tuple[str, ...]
+    env: Pairs
+    replicas: int
+    strategy: Literal["Recreate", "RollingUpdate"]
+    autoscaled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartBudget:
+    """Seconds that a pod may take from creation to its first answer, and what they are made of."""
+
+    image_seconds: int
+    download_seconds: int
+    load_seconds: int
+    warm_up_seconds: int
+    override: int | None
+
+    @property
+    def seconds(self) -> int:
+        """The budget that probes, deadlines and Pulumi's timeouts share."""
+        if self.override is not None:
+            return self.override
+        return self.image_seconds + self.download_seconds + self.load_seconds + self.warm_up_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """The volume of the model's files; without a claim it lives and dies with the pod."""
+
+    claim: str | None
+    size: str
+    storage_class: str | None
+    access_mode: str
+    retain: bool
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingress:
+    """The way in from outside."""
+
+    host: str
+    class_name: str
+    tls_secret: str | None
+    annotations: Pairs
+    auth_type: str
+
+    @property
+    def url(self) -> str:
+        """Scheme and host that clients use."""
+        return f"{'https' if self.tls_secret else 'http'}://{self.host}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """Replicas by request rate; durations in seconds, rate in requests/s per replica."""
+
+    kind: Literal["interceptorRoute", "httpScaledObject"]
+    min_replicas: int
+    max_replicas: int
+    requests_per_second: int
+    window_seconds: int
+    granularity_seconds: int
+    scale_down_seconds: int
+    interceptor_host: str
+    interceptor_port: int
+    scaler_address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Where the plan is applied: a kubeconfig context, or a directory for manifests."""
+
+    context: str | None
+    cluster_id: str | None
+    render_to: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that components need; the same settings and facts give the same plan."""
+
+    names: Names
+    create_namespace: bool
+    extra_labels: Pairs
+    model: PlannedModel
+    placement: Placement
+    server: Server
+    start: StartBudget
+    cache: Cache
+    ingress: Ingress | None
+    scaling: Scaling | None
+    token_secret: tuple[str, str] | None
+    cluster: Cluster
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]

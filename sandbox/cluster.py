@@ -1,0 +1,116 @@
+"""Objects that the sandbox puts into its own cluster, and questions to its API server."""
+
+import json
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any, cast
+
+import yaml
+
+from sandbox import nodes, pki
+from sandbox.state import MANIFESTS, SandboxError, Settings, Tier
+from tools import locate
+
+_CRDS = ("keda-crds.yaml", "http-add-on-crds.yaml", "traefik-crds.yaml")
+# KWOK's own volume stages bind claims behind the real controller's back: stages.yaml has others.
+_KWOK_KINDS = ("Node", "Pod")
+
+
+def write_stages(settings: Settings, tier: Tier) -> None:
+    """Write the stages that KWOK plays: how nodes, pods, volumes and addresses come about."""
+    shipped = (locate.manifests() / "kwok-stages.yaml").read_text()
+    stages = [
+        stage
+        for stage in cast("list[dict[str, Any] | None]", list(yaml.safe_load_all(shipped)))
+        if stage and stage["spec"]["resourceRef"]["kind"] in _KWOK_KINDS
+    ]
+    own = ["stages.yaml"] if tier == "full" else ["stages.yaml", "ingress-stage.yaml"]
+    texts = [yaml.safe_dump_all(stages), *((MANIFESTS / name).read_text() for name in own)]
+    settings.stages.write_text("\n---\n".join(texts))
+
+
+def apply_core(settings: Settings) -> None:
+    """Apply nodes, classes and the definitions of custom resources.
+
+    Raises:
+        SandboxError: kubectl refuses one.
+    """
+    listed = {"apiVersion": "v1", "kind": "List", "items": nodes.manifests(nodes.load_pools())}
+    _apply(settings, [MANIFESTS / "storage.yaml"], json.dumps(listed))
+    _apply(settings, [locate.manifests() / name for name in _CRDS], "")
+
+
+def apply_full(settings: Settings, address: str) -> None:
+    """Apply the Services, the aggregated API and the webhooks of KEDA and its HTTP add-on.
+
+    Raises:
+        SandboxError: kubectl refuses one.
+    """
+    ports = settings.ports
+    values = {
+        "ADDRESS": address,
+        "ADAPTER_PORT": ports.keda_adapter,
+        "ADMIN_PORT": ports.interceptor_admin,
+        "CA": pki.encoded(settings.pki / "ca.crt"),
+        "PROXY_PORT": ports.interceptor_proxy,
+        "SCALER_PORT": ports.external_scaler,
+        "WEBHOOK_PORT": ports.keda_webhooks,
+    }
+    names = ("keda.yaml", "keda-webhooks.yaml", "http-add-on.yaml")
+    text = "\n---\n".join((MANIFESTS / name).read_text() for name in names)
+    _apply(settings, [], Template(text).substitute(values))
+
+
+def all_nodes_ready(settings: Settings) -> bool:
+    """Tell whether every node is Ready and free of the taints of a starting one."""
+    listed = get(settings, "/api/v1/nodes")
+    return bool(listed) and all(
+        any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+        and not any(
+            t["key"].startswith("node.kubernetes.io/") for t in node["spec"].get("taints", ())
+        )
+        for node in listed["items"]
+    )
+
+
+def get(settings: Settings, path: str) -> dict[str, Any]:
+    """Return the object at a path of the API; an empty one when the server does not give it."""
+    context = ssl.create_default_context(cafile=str(settings.pki / "ca.crt"))
+    context.load_cert_chain(settings.pki / "admin.crt", settings.pki / "admin.key")
+    url = f"https://127.0.0.1:{settings.ports.apiserver}{path}"
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    try:
+        with direct.open(url, timeout=5) as answer:
+            return cast("dict[str, Any]", json.load(answer))
+    except OSError:
+        return {}
+
+
+def _apply(settings: Settings, files: Sequence[Path], text: str) -> None:
+    sources = [f"--filename={path}" for path in files] + (["--filename=-"] if text else [])
+    done = subprocess.run(
+        [
+            str(locate.program("kubectl")),
+            f"--kubeconfig={settings.kubeconfig}",
+            f"--cache-dir={settings.directory}/kubectl-cache",
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=sandbox",
+            *sources,
+        ],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(settings.directory)},
+    )
+    if done.returncode:
+        message = f"kubectl apply failed: {done.stderr.strip()}"
+        raise SandboxError(message)

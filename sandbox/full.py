@@ -1,0 +1,181 @@
+"""Components that the full tier adds: KEDA, its HTTP add-on and Traefik."""
+
+from sandbox.probes import HttpProbe, TcpProbe
+from sandbox.processes import Component
+from sandbox.state import Run, Settings
+from tools import locate
+
+NAMESPACE = "keda"
+SCALER_SERVICE = "keda-add-ons-http-external-scaler"
+ADMIN_SERVICE = "keda-add-ons-http-interceptor-admin"
+PROXY_SERVICE = "keda-add-ons-http-interceptor-proxy"
+_LOGGING = ("--zap-log-level=info", "--zap-encoder=console")
+_KEDA_ENVIRONMENT = {
+    "POD_NAMESPACE": NAMESPACE,
+    "KEDA_CLUSTER_OBJECT_NAMESPACE": NAMESPACE,
+    "WATCH_NAMESPACE": "",
+}
+
+
+def components(settings: Settings, run: Run) -> tuple[Component, ...]:
+    """Return the components that the full tier adds to the core tier."""
+    return (
+        _keda_operator(settings),
+        _keda_adapter(settings),
+        _keda_webhooks(settings),
+        _http_operator(settings),
+        _http_interceptor(settings),
+        _http_scaler(settings),
+        _traefik(settings, run.address),
+    )
+
+
+def _keda_operator(settings: Settings) -> Component:
+    ports = settings.ports
+    return Component(
+        name="keda-operator",
+        command=(
+            str(locate.program("keda-operator")),
+            f"--kubeconfig={settings.kubeconfig}",
+            f"--cert-dir={settings.pki}/keda",
+            f"--metrics-bind-address=127.0.0.1:{ports.keda_operator_metrics}",
+            f"--health-probe-bind-address=127.0.0.1:{ports.keda_operator_health}",
+            f"--metrics-service-bind-address=127.0.0.1:{ports.keda_grpc}",
+            *_LOGGING,
+        ),
+        environment=_KEDA_ENVIRONMENT,
+        probe=HttpProbe(port=ports.keda_operator_health, path="/readyz"),
+    )
+
+
+def _keda_adapter(settings: Settings) -> Component:
+    ports = settings.ports
+    purposes = ("", "lister-", "authentication-", "authorization-")
+    return Component(
+        name="keda-adapter",
+        command=(
+            str(locate.program("keda-adapter")),
+            *(f"--{purpose}kubeconfig={settings.kubeconfig}" for purpose in purposes),
+            "--bind-address=127.0.0.1",
+            f"--secure-port={ports.keda_adapter}",
+            f"--cert-dir={settings.pki}/keda",
+            f"--tls-cert-file={settings.pki}/keda/tls.crt",
+            f"--tls-private-key-file={settings.pki}/keda/tls.key",
+            f"--metrics-service-address=localhost:{ports.keda_grpc}",
+            f"--port={ports.keda_adapter_metrics}",
+        ),
+        environment=_KEDA_ENVIRONMENT,
+        # Through the API server, so that ready means that the aggregated API is served.
+        probe=HttpProbe(
+            port=ports.apiserver,
+            path="/apis/external.metrics.k8s.io/v1beta1",
+            tls=True,
+            credentials=settings.pki,
+        ),
+    )
+
+
+def _keda_webhooks(settings: Settings) -> Component:
+    ports = settings.ports
+    return Component(
+        name="keda-webhooks",
+        command=(
+            str(locate.program("keda-webhooks")),
+            f"--kubeconfig={settings.kubeconfig}",
+            f"--cert-dir={settings.pki}/keda",
+            f"--port={ports.keda_webhooks}",
+            "--metrics-bind-address=0",
+            f"--health-probe-bind-address=127.0.0.1:{ports.keda_webhooks_health}",
+            *_LOGGING,
+        ),
+        environment=_KEDA_ENVIRONMENT,
+        probe=HttpProbe(port=ports.keda_webhooks_health, path="/readyz"),
+    )
+
+
+def _http_operator(settings: Settings) -> Component:
+    ports = settings.ports
+    return Component(
+        name="http-add-on-operator",
+        command=(
+            str(locate.program("http-add-on-operator")),
+            f"--kubeconfig={settings.kubeconfig}",
+            "--metrics-bind-address=0",
+            f"--health-probe-bind-address=127.0.0.1:{ports.http_operator_health}",
+            *_LOGGING,
+        ),
+        environment={
+            "KEDA_HTTP_OPERATOR_NAMESPACE": NAMESPACE,
+            "KEDA_HTTP_OPERATOR_EXTERNAL_SCALER_SERVICE": SCALER_SERVICE,
+            "KEDA_HTTP_OPERATOR_EXTERNAL_SCALER_PORT": str(ports.external_scaler),
+        },
+        probe=HttpProbe(port=ports.http_operator_health, path="/readyz"),
+    )
+
+
+def _http_interceptor(settings: Settings) -> Component:
+    ports = settings.ports
+    return Component(
+        name="http-add-on-interceptor",
+        command=(
+            str(locate.program("http-add-on-interceptor")),
+            f"--kubeconfig={settings.kubeconfig}",
+            *_LOGGING,
+        ),
+        environment={
+            "KEDA_HTTP_PROXY_PORT": str(ports.interceptor_proxy),
+            # The chart's 9090 is the scaler's here, where both share one address.
+            "KEDA_HTTP_ADMIN_PORT": str(ports.interceptor_admin),
+            "KEDA_HTTP_SHUTDOWN_DELAY": "0s",
+            "OTEL_PROM_EXPORTER_PORT": str(ports.interceptor_metrics),
+        },
+        probe=HttpProbe(port=ports.interceptor_admin, path="/readyz"),
+    )
+
+
+def _http_scaler(settings: Settings) -> Component:
+    ports = settings.ports
+    return Component(
+        name="http-add-on-scaler",
+        command=(
+            str(locate.program("http-add-on-scaler")),
+            f"--kubeconfig={settings.kubeconfig}",
+            *_LOGGING,
+        ),
+        environment={
+            "KEDA_HTTP_SCALER_TARGET_ADMIN_NAMESPACE": NAMESPACE,
+            "KEDA_HTTP_SCALER_TARGET_ADMIN_SERVICE": ADMIN_SERVICE,
+            "KEDA_HTTP_SCALER_TARGET_ADMIN_DEPLOYMENT": "keda-add-ons-http-interceptor",
+            "KEDA_HTTP_SCALER_TARGET_ADMIN_PORT": str(ports.interceptor_admin),
+            "KEDA_HTTP_SCALER_PORT": str(ports.external_scaler),
+            "OTEL_PROM_EXPORTER_PORT": str(ports.scaler_metrics),
+        },
+        probe=TcpProbe(port=ports.external_scaler),
+    )
+
+
+def _traefik(settings: Settings, address: str) -> Component:
+    ports = settings.ports
+    return Component(
+        name="traefik",
+        command=(
+            str(locate.program("traefik")),
+            f"--entrypoints.web.address=127.0.0.1:{ports.ingress}",
+            f"--entrypoints.ping.address=127.0.0.1:{ports.ingress_ping}",
+            "--ping=true",
+            "--ping.entrypoint=ping",
+            "--providers.kubernetesingress=true",
+            "--providers.kubernetesingress.allowexternalnameservices=true",
+            f"--providers.kubernetesingress.ingressendpoint.ip={address}",
+            "--providers.kubernetescrd=true",
+            "--providers.kubernetescrd.allowexternalnameservices=true",
+            "--log.level=INFO",
+            "--log.nocolor=true",
+            "--global.checknewversion=false",
+            "--global.sendanonymoususage=false",
+            "--api=false",
+        ),
+        # It knows no other way to be told where the cluster is.
+        environment={"KUBECONFIG": str(settings.kubeconfig)},
+        probe=HttpProbe(port=ports.ingress_ping, path="/ping"),
+    )

@@ -1,0 +1,66 @@
+"""Runs inside the namespace, for the commands outside: start, stop or status of a tier."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+
+from sandbox import processes, tiers
+from sandbox.namespace import python_environment
+from sandbox.probes import FileProbe
+from sandbox.processes import Component
+from sandbox.state import Run, SandboxError, Settings, read_run
+from tools.locate import MissingTool
+
+
+def forwarder(settings: Settings) -> Component:
+    """Describe the namespace's end of the way in."""
+    ports = settings.ports
+    routes = (
+        f"apiserver={ports.apiserver}",
+        f"ingress={ports.ingress}",
+        f"interceptor={ports.interceptor_proxy}",
+    )
+    return Component(
+        name="forwarder-inside",
+        command=(
+            sys.executable,
+            "-m",
+            "sandbox.forwarder",
+            "inside",
+            str(settings.sockets),
+            *routes,
+        ),
+        environment=python_environment(),
+        probe=FileProbe(path=settings.sockets / "interceptor"),
+    )
+
+
+def act(action: str, settings: Settings, run: Run) -> None:
+    """Do one action and print what the command outside shows or reads."""
+    if action == "stop":
+        tiers.bring_down(settings)
+    elif action == "status":
+        states = tiers.states(settings, run)
+        print(json.dumps([{**asdict(state), "log": str(state.log)} for state in states]))
+    else:
+        processes.start(settings, forwarder(settings))
+        tiers.bring_up(settings, run, print)
+        processes.wait_ready(settings, [forwarder(settings)], seconds=10)
+
+
+def main() -> int:
+    """Return 1 after printing one message when the action fails."""
+    settings = Settings.from_environment(os.environ)
+    run = read_run(settings)
+    try:
+        if run:
+            act(sys.argv[1], settings, run)
+    except (SandboxError, MissingTool) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""What the commands start, stop and status do."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sandbox import namespace, network, ports, processes, tiers
+from sandbox.probes import HttpProbe
+from sandbox.processes import Component
+from sandbox.state import (
+    ALIAS,
+    OWN_ENTRIES,
+    Mode,
+    Ports,
+    Run,
+    SandboxError,
+    Settings,
+    Tier,
+    exclusive,
+    read_run,
+    write_run,
+)
+from sandbox.tiers import State
+
+_HOSTS = Path("/etc/hosts")
+_START_SECONDS = 30.0
+
+Say = Callable[[str], None]
+
+
+def start(settings: Settings, tier: Tier, say: Say) -> None:
+    """Start a tier, add it to a running lower one, or say that it runs already.
+
+    Raises:
+        SandboxError: It cannot be started; nothing that a fresh start began is left running.
+        MissingTool: A program is not installed.
+    """
+    with exclusive(settings):
+        previous = read_run(settings)
+        alive = previous is not None and _is_alive(settings, previous)
+        if previous and alive:
+            if previous.port_base != settings.ports.base:
+                raise SandboxError(_other_ports(settings, previous))
+            tier = "full" if "full" in (tier, previous.tier) else "core"
+            if previous.tier == tier and all(state.ready for state in _states(settings, previous)):
+                _refresh_names(settings, previous)
+                say(f"the sandbox is already running ({previous.tier})")
+                return
+        run, allowed = _plan(settings, tier)
+        if previous and alive and previous.mode != run.mode:
+            say("moving the running sandbox into a namespace; its data stays")
+            _stop(settings, previous)
+            alive = False
+        if not alive:
+            ports.require_free(ports.needed(settings.ports, run))
+        write_run(settings, run)
+        try:
+            _bring_up(settings, run, allowed, say)
+            say(_addresses(settings, run))
+        except BaseException:
+            if not alive:
+                _stop(settings, run)
+            raise
+
+
+def stop(settings: Settings, say: Say, *, wipe: bool) -> None:
+    """Stop what start started, and with wipe remove what it wrote; saying so when there is none."""
+    if not settings.directory.exists():
+        say("the sandbox is not running")
+        return
+    with exclusive(settings):
+        run = read_run(settings)
+        if run:
+            _stop(settings, run)
+        say("the sandbox is stopped" if run else "the sandbox is not running")
+        if wipe:
+            _wipe(settings)
+
+
+def status(settings: Settings) -> tuple[State, ...]:
+    """Return the state of every process of the running tier; none when nothing was started."""
+    run = read_run(settings)
+    return _states(_recorded(settings, run), run) if run else ()
+
+
+def command(settings: Settings, arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs the arguments where the sandbox's components run.
+
+    Raises:
+        SandboxError: The sandbox is not running.
+    """
+    run = read_run(settings)
+    if run is None or not _is_alive(settings, run):
+        message = "the sandbox is not running: start it with `python -m sandbox start`"
+        raise SandboxError(message)
+    return [*(namespace.entry(settings) or ()), *arguments]
+
+
+def _plan(settings: Settings, tier: Tier) -> tuple[Run, Sequence[str]]:
+    """Decide how a tier runs here: directly, in a namespace, or with names of this machine."""
+    base = settings.ports.base
+
+    def run(mode: Mode, address: str) -> Run:
+        return Run(tier=tier, mode=mode, address=address, port_base=base)
+
+    if tier == "core":
+        return run("direct", ALIAS), ()
+    allowed = namespace.flags()
+    if allowed:
+        return run("namespace", ALIAS), allowed
+    address = network.machine_address()
+    if os.geteuid() == 0 and os.access(_HOSTS, os.W_OK) and address:
+        return run("machine", address), ()
+    message = (
+        "the full sandbox needs namespaces of its own, which unshare was refused here: allow "
+        "unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_"
+        "unprivileged_userns), run it as root, or use `python -m sandbox start core`"
+    )
+    raise SandboxError(message)
+
+
+def _bring_up(settings: Settings, run: Run, allowed: Sequence[str], say: Say) -> None:
+    if run.mode != "namespace":
+        if run.mode == "machine":
+            _refresh_names(settings, run)
+        tiers.bring_up(settings, run, say)
+        return
+    namespace.create(settings, allowed)
+    done = _inside(settings, "start")
+    if done.returncode:
+        raise SandboxError(done.stderr.strip())
+    say(done.stdout.strip())
+    forwarder = _forwarder(settings)
+    processes.start(settings, forwarder)
+    processes.wait_ready(settings, [forwarder], _START_SECONDS)
+
+
+def _forwarder(settings: Settings) -> Component:
+    """Describe this machine's end of the way in, to the ports that programs here may call."""
+    names = ("apiserver", "ingress", "interceptor")
+    routes = [f"{name}={getattr(settings.ports, name)}" for name in names]
+    return Component(
+        name=processes.FORWARDER,
+        command=(
+            sys.executable,
+            "-m",
+            "sandbox.forwarder",
+            "outside",
+            str(settings.sockets),
+            *routes,
+        ),
+        environment=namespace.python_environment(),
+        probe=HttpProbe(port=settings.ports.apiserver, path="/readyz", tls=True),
+    )
+
+
+def _addresses(settings: Settings, run: Run) -> str:
+    ports = settings.ports
+    addresses = [f"API server https://127.0.0.1:{ports.apiserver}"]
+    if run.tier == "full":
+        interceptor = ports.interceptor if run.mode == "namespace" else ports.interceptor_proxy
+        addresses.append(f"Traefik http://127.0.0.1:{ports.ingress}")
+        addresses.append(f"interceptor http://127.0.0.1:{interceptor}")
+    return ", ".join(addresses)
+
+
+def _stop(settings: Settings, run: Run) -> None:
+    if run.mode == "namespace":
+        processes.stop(settings, [processes.FORWARDER])
+        if _is_alive(settings, run):
+            _inside(settings, "stop")
+        namespace.destroy(settings)
+    else:
+        tiers.bring_down(settings)
+    for record in settings.pids.glob("*.json"):
+        record.unlink()
+    if run.mode == "machine":
+        network.replace_marked_lines(_HOSTS, _mark(settings), "")
+    (settings.directory / "run.json").unlink(missing_ok=True)
+
+
+def _wipe(settings: Settings) -> None:
+    for name in OWN_ENTRIES:
+        entry = settings.directory / name
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    if not any(settings.directory.iterdir()):
+        settings.directory.rmdir()
+
+
+def _states(settings: Settings, run: Run) -> tuple[State, ...]:
+    if run.mode != "namespace":
+        return tiers.states(settings, run)
+    inside: tuple[State, ...] = ()
+    if _is_alive(settings, run):
+        done = _inside(settings, "status")
+        if done.returncode:
+            raise SandboxError(done.stderr.strip())
+        pids = namespace.outside_pids(settings)
+        inside = tuple(
+            State(
+                name=row["name"],
+                pid=pids.get(row["pid"]),
+                ready=row["ready"],
+                log=Path(row["log"]),
+            )
+            for row in json.loads(done.stdout)
+        )
+    return (_holder_state(settings), *inside, _forwarder_state(settings))
+
+
+def _holder_state(settings: Settings) -> State:
+    pid = processes.running_pid(settings, processes.NAMESPACE)
+    log = processes.log_path(settings, processes.NAMESPACE)
+    return State(name=processes.NAMESPACE, pid=pid, ready=pid is not None, log=log)
+
+
+def _forwarder_state(settings: Settings) -> State:
+    pid = processes.running_pid(settings, processes.FORWARDER)
+    ready = pid is not None and _forwarder(settings).probe()
+    return State(
+        name=processes.FORWARDER,
+        pid=pid,
+        ready=ready,
+        log=processes.log_path(settings, processes.FORWARDER),
+    )
+
+
+def _inside(settings: Settings, action: str) -> subprocess.CompletedProcess[str]:
+    """Run one of this package's actions inside the namespace, where its pids and ports are."""
+    environment = {
+        **os.environ,
+        **namespace.python_environment(),
+        "SANDBOX_STATE": str(settings.directory),
+        "SANDBOX_PORT_BASE": str(settings.ports.base),
+    }
+    return subprocess.run(
+        [*(namespace.entry(settings) or ()), sys.executable, "-m", "sandbox.inside", action],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+def _is_alive(settings: Settings, run: Run) -> bool:
+    if run.mode == "namespace":
+        return processes.running_pid(settings, processes.NAMESPACE) is not None
+    return any(processes.running_pid(settings, name) for name in processes.recorded(settings))
+
+
+def _refresh_names(settings: Settings, run: Run) -> None:
+    if run.mode == "namespace":
+        namespace.write_hosts(settings)
+    if run.mode == "machine":
+        mark = _mark(settings)
+        lines = network.hosts_lines(settings.hosts, mark)
+        network.replace_marked_lines(_HOSTS, mark, lines)
+
+
+def _mark(settings: Settings) -> str:
+    return f"# mistral-vllm-sandbox {settings.directory}"
+
+
+def _recorded(settings: Settings, run: Run) -> Settings:
+    return replace(settings, ports=Ports.counted_from(run.port_base))
+
+
+def _other_ports(settings: Settings, run: Run) -> str:
+    return (
+        f"the sandbox in {settings.directory} runs on port base {run.port_base}, not "
+        f"{settings.ports.base}: stop it with `python -m sandbox stop`, or set SANDBOX_STATE to "
+        "another directory for a second one"
+    )

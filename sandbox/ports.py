@@ -1,0 +1,94 @@
+"""Which ports a sandbox needs on this machine, and who holds one that is taken."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox.state import Ports, Run, SandboxError
+
+_LISTENING = "0A"  # TCP_LISTEN as /proc/net/tcp writes it
+
+
+def needed(ports: Ports, run: Run) -> Mapping[int, str]:
+    """Return the ports that a run takes on this machine, and what for."""
+    control_plane = {
+        ports.etcd: "etcd",
+        ports.etcd_peer: "etcd's peers",
+        ports.apiserver: "kube-apiserver",
+        ports.controller_manager: "kube-controller-manager",
+        ports.scheduler: "kube-scheduler",
+        ports.kwok: "kwok",
+    }
+    if run.mode == "namespace":
+        return {
+            ports.apiserver: "kube-apiserver",
+            ports.ingress: "Traefik",
+            ports.interceptor: "the HTTP add-on's interceptor",
+        }
+    if run.tier == "core":
+        return control_plane
+    return control_plane | {
+        ports.keda_adapter: "keda-adapter",
+        ports.keda_grpc: "keda-operator's metrics service",
+        ports.keda_operator_metrics: "keda-operator's metrics",
+        ports.keda_operator_health: "keda-operator's health",
+        ports.keda_adapter_metrics: "keda-adapter's metrics",
+        ports.keda_webhooks: "keda-webhooks",
+        ports.keda_webhooks_health: "keda-webhooks' health",
+        ports.http_operator_health: "http-add-on-operator's health",
+        ports.interceptor_admin: "the HTTP add-on's interceptor",
+        ports.interceptor_metrics: "the HTTP add-on's interceptor",
+        ports.scaler_metrics: "the HTTP add-on's scaler",
+        ports.interceptor_proxy: "the HTTP add-on's interceptor",
+        ports.external_scaler: "the HTTP add-on's scaler",
+        ports.ingress: "Traefik",
+        ports.ingress_ping: "Traefik's health",
+    }
+
+
+def require_free(wanted: Mapping[int, str]) -> None:
+    """Check that the ports can be listened on.
+
+    Raises:
+        SandboxError: One is taken; the message names it, its holder and the remedy.
+    """
+    for port, purpose in wanted.items():
+        if _is_free(port):
+            continue
+        holder = _holder(port) or "another process"
+        message = (
+            f"port {port} for {purpose} is taken by {holder}: "
+            "stop that process, or set SANDBOX_PORT_BASE to the first of 63 free ports"
+        )
+        raise SandboxError(message)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as candidate:
+        # Connections of an earlier run that linger are no obstacle to its successor.
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("127.0.0.1", port))
+            candidate.listen()
+        except OSError:
+            return False
+    return True
+
+
+def _holder(port: int) -> str | None:
+    """Name the process that listens on a port, where /proc tells."""
+    inodes = {
+        f"socket:[{fields[9]}]"
+        for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+        if table.exists()
+        for fields in (line.split() for line in table.read_text().splitlines()[1:])
+        if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port
+    }
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
+        try:
+            if str(descriptor.readlink()) in inodes:
+                process = descriptor.parent.parent
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:
+            continue
+    return None

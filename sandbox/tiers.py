@@ -1,0 +1,95 @@
+"""Start, stop and state of a tier's components, wherever this process runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import cluster, core, full, pki, processes
+from sandbox.processes import Component
+from sandbox.state import Run, Settings
+
+_START_SECONDS = 60.0
+_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
+# The API server ends after its clients, which would log its loss as errors; the store ends last.
+_LAST_TO_STOP = ("kube-apiserver", "etcd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What is known of one component."""
+
+    name: str
+    pid: int | None
+    ready: bool
+    log: Path
+
+
+def components(settings: Settings, run: Run) -> tuple[Component, ...]:
+    """Return the components of a tier, in the order of their start."""
+    control_plane = (
+        core.etcd(settings),
+        core.apiserver(settings),
+        core.controller_manager(settings),
+        core.scheduler(settings),
+        core.kwok(settings),
+    )
+    if run.tier == "core":
+        return control_plane
+    return (*control_plane, *full.components(settings, run))
+
+
+def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
+    """Start what does not run yet, apply the sandbox's objects and wait until all is ready.
+
+    Raises:
+        SandboxError: A component ends or does not become ready, or an object is refused.
+        MissingTool: A program is not installed.
+    """
+    etcd, apiserver, *others = components(settings, run)
+    processes.start(settings, etcd)
+    cluster.write_stages(settings, run.tier)
+    pki.create(settings)
+    pki.write_kubeconfig(settings)
+    processes.start(settings, apiserver)
+    processes.wait_ready(settings, [etcd, apiserver], _START_SECONDS)
+    say("the API server is ready")
+    for component in others[:3]:
+        processes.start(settings, component)
+    cluster.apply_core(settings)
+    if run.tier == "full":
+        cluster.apply_full(settings, run.address)
+        for component in others[3:]:
+            processes.start(settings, component)
+    processes.wait_ready(settings, others, _START_SECONDS)
+    _wait(settings, "all nodes are Ready", cluster.all_nodes_ready)
+    _wait(settings, "the default ServiceAccount exists", _has_service_account)
+    say(f"{len(others) + 2} components are ready")
+
+
+def bring_down(settings: Settings) -> None:
+    """Stop whatever was started here."""
+    names = processes.recorded(settings)
+    processes.stop(settings, [name for name in names if name not in _LAST_TO_STOP])
+    for name in _LAST_TO_STOP:
+        processes.stop(settings, [name])
+
+
+def states(settings: Settings, run: Run) -> tuple[State, ...]:
+    """Return the state of every component of the tier, in the order of their start."""
+    return tuple(
+        State(
+            name=component.name,
+            pid=(pid := processes.running_pid(settings, component.name)),
+            ready=pid is not None and component.probe(),
+            log=processes.log_path(settings, component.name),
+        )
+        for component in components(settings, run)
+    )
+
+
+def _has_service_account(settings: Settings) -> bool:
+    return bool(cluster.get(settings, _SERVICE_ACCOUNT))
+
+
+def _wait(settings: Settings, description: str, condition: Callable[[Settings], bool]) -> None:
+    processes.wait_until(description, lambda: condition(settings), _START_SECONDS)

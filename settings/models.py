@@ -1,0 +1,277 @@
+"""The stack config as types: every key, its default, and what one value alone must satisfy.
+
+Rules that need two keys at once stand in `settings.rules`. Secrets are not here: their values never
+leave `settings.pulumi_config`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+_QUANTITY = re.compile(r"[1-9][0-9]*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})")
+
+
+def _from_json(value: object) -> object:
+    # Pulumi hands every value to the program as text, objects and lists as JSON text.
+    if isinstance(value, str) and value.strip()[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value
+
+
+def _plain_to_text(value: object) -> object:
+    # YAML reads `cpu: 8` as a number; Kubernetes takes both.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:g}"
+    return value
+
+
+def _rule(message: str) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{message}", {"message": message})
+
+
+def _check_quantity(value: str) -> str:
+    if not _QUANTITY.fullmatch(value):
+        raise _rule("is a Kubernetes quantity in canonical form, such as 8, 500m or 32Gi")
+    return value
+
+
+def _check_dns_label(value: str) -> str:
+    if len(value) > 63 or not _DNS_LABEL.fullmatch(value):
+        raise _rule("is a DNS label: a-z, 0-9 and '-', at most 63 characters")
+    return value
+
+
+def _check_image(value: str) -> str:
+    if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
+        raise _rule(
+            "is an image with a fixed tag or digest; 'latest' changes under a running stack"
+        )
+    return value
+
+
+def _check_revision(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", value):
+        raise _rule("is a commit sha of 40 hex digits; a branch changes under a running stack")
+    return value
+
+
+Quantity = Annotated[str, BeforeValidator(_plain_to_text), AfterValidator(_check_quantity)]
+DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
+Image = Annotated[str, AfterValidator(_check_image)]
+Revision = Annotated[str, AfterValidator(_check_revision)]
+Text = Annotated[str, BeforeValidator(_plain_to_text)]
+
+
+class Section(BaseModel):
+    """A part of the stack config: camelCase keys, unknown ones refused, values never printed."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=False,
+    )
+
+
+class Toleration(Section):
+    """A Kubernetes toleration of the preset's pool."""
+
+    key: str | None = None
+    operator: Literal["Exists", "Equal"] = "Exists"
+    value: str | None = None
+    effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] | None = None
+    toleration_seconds: int | None = None
+
+
+class Pool(Section):
+    """Where the nodes of a preset are found."""
+
+    node_selector: dict[str, Text] = Field(default={}, description="labels of the nodes")
+    tolerations: tuple[Toleration, ...] = Field(default=(), description="taints of the nodes")
+
+
+class Preset(Section):
+    """A GPU flavour of the cluster, as an app platform's catalogue lists it."""
+
+    name: str = Field(description="what `preset` chooses it by")
+    vendor: Literal["nvidia", "amd"] | None = Field(
+        default=None, description="of the GPU; default: required with `gpus`"
+    )
+    product: str | None = Field(
+        default=None, description="a key of catalog/gpus.yaml; default: required with `gpus`"
+    )
+    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of one replica, on one node")
+    cpu: Quantity = Field(description="CPUs of one replica")
+    memory: Quantity = Field(description="memory of one replica")
+    price_per_hour: float = Field(default=0.0, ge=0, description="of one replica, in any currency")
+    capacity: int | None = Field(
+        default=None, ge=0, description="replicas that the cluster can hold; default: unknown"
+    )
+    pool: Pool = Pool()
+
+
+class SecretReference(Section):
+    """A key of a Secret that exists in the app's namespace."""
+
+    name: str = Field(description="Secret that holds the Hugging Face token")
+    key: str = Field(default="token", description="its key")
+
+
+class Namespace(Section):
+    """The namespace of the app."""
+
+    name: DnsLabel = Field(default="llm", description="namespace of the app")
+    create: bool = Field(default=True, description="whether the stack creates it")
+
+
+class Kubernetes(Section):
+    """Which cluster: a kubeconfig context, or a directory to render manifests to."""
+
+    context: str | None = Field(
+        default=None, description="kubeconfig context; default: required, unless `renderTo` is set"
+    )
+    cluster_id: str | None = Field(
+        default=None, description="when it changes, every object is replaced; default: `context`"
+    )
+    render_to: str | None = Field(
+        default=None, description="directory for manifests, instead of a cluster"
+    )
+
+
+class Tls(Section):
+    """TLS of the ingress, from a Secret that exists in the app's namespace."""
+
+    secret_name: str = Field(description="Secret with the certificate; without `tls`, plain HTTP")
+
+
+class Ingress(Section):
+    """The way in from outside the cluster."""
+
+    enabled: bool = Field(default=True, description="an address from outside the cluster")
+    host: str | None = Field(
+        default=None, description="may hold `{app}`, `{namespace}` and `{stack}`"
+    )
+    class_name: str = Field(default="traefik", description="ingress class")
+    tls: Tls | None = None
+    auth: Literal["none"] = Field(default="none", description="who may call")
+    annotations: dict[str, Text] = Field(default={}, description="added to the Ingress")
+
+
+class Interceptor(Section):
+    """Where the KEDA HTTP add-on answers; the defaults are those of its Helm chart."""
+
+    namespace: DnsLabel = Field(default="keda", description="namespace of the KEDA HTTP add-on")
+    proxy_service: DnsLabel = Field(
+        default="keda-add-ons-http-interceptor-proxy", description="Service of its interceptor"
+    )
+    proxy_port: int = Field(default=8080, ge=1, le=65535, description="port of that Service")
+    scaler_service: DnsLabel = Field(
+        default="keda-add-ons-http-external-scaler", description="Service of its external scaler"
+    )
+    scaler_port: int = Field(default=9090, ge=1, le=65535, description="port of that Service")
+
+
+class Autoscaling(Section):
+    """Replicas by request rate, through the KEDA HTTP add-on."""
+
+    enabled: bool = Field(default=False, description="replicas by request rate, with KEDA")
+    min_replicas: int = Field(default=1, ge=0, description="fewest replicas; 0 scales to zero")
+    max_replicas: int = Field(default=5, ge=1, description="most replicas")
+    requests_per_second: int = Field(default=100, ge=1, description="target per replica")
+    window_seconds: int = Field(default=60, ge=1, description="over which the rate is averaged")
+    granularity_seconds: int = Field(default=1, ge=1, description="step within that window")
+    scale_down_seconds: int = Field(
+        default=300, ge=0, description="calm before a replica is taken away"
+    )
+    kind: Literal["interceptorRoute", "httpScaledObject"] = Field(
+        default="interceptorRoute", description="what counts; older add-ons need the second"
+    )
+    interceptor: Interceptor = Interceptor()
+
+
+class Cache(Section):
+    """The volume that keeps the model's files between restarts."""
+
+    enabled: bool = Field(default=True, description="keep the model's files between restarts")
+    size: Quantity | None = Field(
+        default=None, description="of the volume; default: the model's files plus headroom"
+    )
+    storage_class: str | None = Field(
+        default=None, description="of the volume; default: the cluster's"
+    )
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
+        default="ReadWriteOnce", description="several nodes need the second"
+    )
+    retain: bool = Field(
+        default=True, description="protect the volume, and keep it when the stack goes"
+    )
+
+
+class Rollout(Section):
+    """Limits of a rollout."""
+
+    start_seconds: int | None = Field(
+        default=None,
+        ge=10,
+        description="until a pod must answer; default: planned from what it fetches and loads",
+    )
+
+
+class StackSettings(Section):
+    """The whole stack config, but for secrets."""
+
+    model: str = Field(description="Hugging Face repository, or a short name of the catalogue")
+    revision: Revision | None = Field(
+        default=None, description="commit sha of the repository; default: pinned by the catalogue"
+    )
+    name: DnsLabel = Field(default="vllm", max_length=40, description="of the app and its objects")
+    preset: str = Field(default="auto", description="a preset's name; `auto`: cheapest that fits")
+    presets: tuple[Preset, ...] = Field(
+        description="GPU flavours of the cluster: a list, or a file that holds it"
+    )
+    hugging_face_token_secret: SecretReference | None = None
+    served_model_name: str | None = Field(
+        default=None, description="what clients put in `model`; default: the repository"
+    )
+    max_model_len: int | None = Field(
+        default=None, ge=1, description="tokens of one request; default: planned"
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "half"] | None = Field(
+        default=None, description="of the weights; default: vLLM's choice"
+    )
+    gpu_memory_utilization: float | None = Field(
+        default=None, gt=0, le=1, description="share of GPU memory for vLLM; default: planned"
+    )
+    server_extra_args: tuple[Text, ...] = Field(default=(), description="added to `vllm serve`")
+    extra_env: dict[str, Text] = Field(default={}, description="plain variables of the container")
+    image: Image | None = Field(
+        default=None, description="of vLLM, with a fixed tag; default: by GPU, from the catalogue"
+    )
+    replicas: int = Field(default=1, ge=0, description="without autoscaling")
+    ingress: Ingress = Ingress()
+    autoscaling: Autoscaling = Autoscaling()
+    cache: Cache = Cache()
+    namespace: Namespace = Namespace()
+    kubernetes: Kubernetes = Kubernetes()
+    priority_class: str | None = Field(default=None, description="of the pods")
+    labels: dict[str, Text] = Field(default={}, description="added to every object")
+    node_selector: dict[str, Text] = Field(default={}, description="added to the preset's")
+    tolerations: tuple[Toleration, ...] = Field(default=(), description="added to the preset's")
+    rollout: Rollout = Rollout()
+
+
+def decode(raw: dict[str, str]) -> dict[str, object]:
+    """Turn the config's text values into what pydantic reads, JSON text into lists and objects."""
+    return {key: _from_json(value) for key, value in raw.items()}

@@ -1,0 +1,203 @@
+"""From the raw text of a stack config to typed settings, with every mistake at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from settings.mistakes import Mistake, did_you_mean
+from settings.models import StackSettings, decode
+from settings.preset_files import PresetFileError, read_presets
+from settings.rules import check
+
+SECRET_KEYS = frozenset({"huggingFaceToken"})
+"""Keys whose values are secrets: flat, encrypted, never part of the settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """Settings where they could be read, and every mistake that was found."""
+
+    settings: StackSettings | None
+    mistakes: tuple[Mistake, ...]
+
+
+def parse(raw: Mapping[str, str], *, secret: frozenset[str]) -> Parsed:
+    """Read a stack config.
+
+    Args:
+        raw: every key of the project's namespace with its text.
+        secret: the keys of `raw` that are encrypted in the stack file.
+    """
+    mistakes = list(_secrecy_mistakes(raw, secret))
+    values = decode({key: value for key, value in raw.items() if key not in SECRET_KEYS | secret})
+    presets = values.get("presets")
+    if isinstance(presets, str):
+        try:
+            values["presets"] = read_presets(presets)
+        except PresetFileError as error:
+            mistakes.append(error.mistake)
+            del values["presets"]
+    settings: StackSettings | None = None
+    try:
+        settings = StackSettings.model_validate(values)
+    except ValidationError as error:
+        known = {m.key for m in mistakes} | {key for key in secret if key in raw}
+        details = error.errors(include_url=False)
+        mistakes += [m for d in details if (m := _mistake(d, values)).key not in known]
+        settings = _without_mistaken(values, details)
+    if settings is not None:
+        mistaken = {mistake.key.partition(".")[0] for mistake in mistakes}
+        mistakes += check(settings, token=bool(SECRET_KEYS & set(raw)), skip=mistaken)
+    complete = settings if not mistakes else None
+    return Parsed(settings=complete, mistakes=tuple(sorted(mistakes)))
+
+
+def _secrecy_mistakes(raw: Mapping[str, str], secret: frozenset[str]) -> list[Mistake]:
+    found = [
+        Mistake(
+            key=key,
+            wrong="is in clear in the stack file",
+            rule="a token is a secret",
+            remedy=f"set it again with 'pulumi config set --secret {key}', and revoke this one",
+        )
+        for key in sorted(SECRET_KEYS & set(raw) - secret)
+    ]
+    found += [
+        Mistake(
+            key=key,
+            wrong="holds an encrypted value",
+            rule=f"only {' and '.join(sorted(SECRET_KEYS))} may be secret, since Pulumi writes a "
+            "secret inside another key into its state in clear",
+            remedy="name an existing Secret instead, such as huggingFaceTokenSecret",
+        )
+        for key in sorted(secret & set(raw) - SECRET_KEYS)
+    ]
+    return found
+
+
+def _without_mistaken(
+    values: Mapping[str, object], details: list[ErrorDetails]
+) -> StackSettings | None:
+    """Settings with each mistaken top-level key left at its default, to check the rest of them."""
+    wrong = {str(detail["loc"][0]) for detail in details if detail["loc"]}
+    rest = {key: value for key, value in values.items() if key not in wrong}
+    stand_ins: dict[str, object] = {"model": "unknown/unknown", "presets": []}
+    try:
+        return StackSettings.model_validate(stand_ins | rest)
+    except ValidationError:
+        return None
+
+
+def _mistake(detail: ErrorDetails, values: Mapping[str, object]) -> Mistake:
+    location = detail["loc"]
+    key = _path(location)
+    value = _value_at(values, location)
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            known = _keys_beside(location)
+            near = did_you_mean(str(location[-1]), known)
+            return Mistake(
+                key=key,
+                wrong="is not a key",
+                rule="unknown keys are refused" if near else f"the keys here are {_listed(known)}",
+                remedy=f"did you mean '{near}'?" if near else "remove it",
+            )
+        case "missing":
+            top = key.partition(".")[0].partition("[")[0]
+            return Mistake(
+                key=key,
+                wrong="is missing",
+                rule="it has no default",
+                remedy=f"set {'it in ' + top if top != key else 'it'} in the stack file",
+            )
+        case "literal_error":
+            near = did_you_mean(str(value), str(context["expected"]).replace("'", "").split(" or "))
+            return Mistake(
+                key=key,
+                wrong=f"{_shown(value)} is unknown",
+                rule=f"it is {context['expected']}",
+                remedy=f"did you mean '{near}'?" if near else "choose one of them",
+            )
+        case "rule":
+            return Mistake(
+                key=key,
+                wrong=f"{_shown(value)} is refused",
+                rule=f"it {context['message']}",
+                remedy="write it so",
+            )
+        case _:
+            return Mistake(
+                key=key,
+                wrong=f"{_shown(value)} is refused",
+                rule=_sentence(detail["msg"]),
+                remedy="correct the value",
+            )
+
+
+def _sentence(message: str) -> str:
+    if message.startswith("Input should be"):
+        return message.replace("Input should be", "it is", 1)
+    return message[:1].lower() + message[1:]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def _value_at(values: object, location: tuple[int | str, ...]) -> object:
+    value = values
+    for part in location:
+        if isinstance(value, Mapping):
+            value = cast("Mapping[str, object]", value).get(str(part))
+        elif isinstance(value, list) and isinstance(part, int):
+            sequence = cast("list[object]", value)
+            value = sequence[part] if part < len(sequence) else None
+    return cast("object", value)
+
+
+def _shown(value: object) -> str:
+    """The value as a message may print it: something that looks like a token is left out."""
+    text = repr(value)
+    return "a value that looks like a token" if "hf_" in text else text
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that a section knows, found by walking the models along an error's location."""
+    section: type[BaseModel] = StackSettings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        by_alias = {field.alias or name: field for name, field in section.model_fields.items()}
+        inner = _section_of(by_alias[part]) if part in by_alias else None
+        if inner is None:
+            return []
+        section = inner
+    keys = [field.alias or name for name, field in section.model_fields.items()]
+    return sorted([*keys, *SECRET_KEYS] if section is StackSettings else keys)
+
+
+def _section_of(field: FieldInfo) -> type[BaseModel] | None:
+    pending: list[Any] = [field.annotation]
+    while pending:
+        annotation = pending.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return annotation
+        pending += [
+            argument for argument in get_args(annotation) if argument not in (NoneType, ...)
+        ]
+    return None
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words) if words else "none"

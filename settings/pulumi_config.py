@@ -1,0 +1,53 @@
+"""The one place that reads `pulumi.Config`: raw values in, typed settings and secrets out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi.runtime import config as runtime_config
+
+from settings.mistakes import Mistake, as_message
+from settings.models import StackSettings
+from settings.parse import parse
+
+
+class ConfigError(pulumi.RunError):
+    """Every mistake in a stack's config; Pulumi prints the message alone, without a traceback."""
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        super().__init__(as_message(pulumi.get_stack(), mistakes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """Secret values of the stack config; they travel as Pulumi secrets only."""
+
+    hugging_face_token: pulumi.Output[str] | None
+
+
+def read_settings() -> tuple[StackSettings, Secrets]:
+    """Read the stack's config.
+
+    Raises:
+        ConfigError: the config has mistakes; all of them are named.
+    """
+    config = pulumi.Config()
+    raw = _namespace_values(config.name)
+    secret = frozenset(
+        key for key in raw if runtime_config.is_config_secret(f"{config.name}:{key}")
+    )
+    parsed = parse(raw, secret=secret)
+    if parsed.settings is None:
+        raise ConfigError(parsed.mistakes)
+    return parsed.settings, Secrets(hugging_face_token=config.get_secret("huggingFaceToken"))
+
+
+def _namespace_values(namespace: str) -> dict[str, str]:
+    # `pulumi.Config` reads single keys, so a mistyped key would pass unseen. The runtime's table is
+    # internal to the SDK, which is pinned; this function is the only place that touches it.
+    prefix = f"{namespace}:"
+    table = runtime_config.CONFIG.get()
+    return {
+        key.removeprefix(prefix): value for key, value in table.items() if key.startswith(prefix)
+    }

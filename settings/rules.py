@@ -1,0 +1,130 @@
+"""Rules across keys of the stack config; each breach is a mistake with its reason and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from settings.mistakes import Mistake, did_you_mean
+from settings.models import StackSettings
+
+_Rule = Callable[[StackSettings], Iterator[Mistake]]
+
+
+def check(settings: StackSettings, *, token: bool, skip: Collection[str]) -> list[Mistake]:
+    """Find every broken rule.
+
+    Args:
+        settings: what was parsed.
+        token: whether `huggingFaceToken` is set.
+        skip: top-level keys that hold a mistake already; rules that name them stay silent.
+    """
+    found = [mistake for rule in _RULES for mistake in rule(settings)]
+    if token and settings.hugging_face_token_secret:
+        found.append(
+            Mistake(
+                key="huggingFaceTokenSecret",
+                wrong="is set beside huggingFaceToken",
+                rule="the token comes from one place",
+                remedy="remove one of the two",
+            )
+        )
+    return [m for m in found if m.key.partition(".")[0].partition("[")[0] not in skip]
+
+
+def _cluster(settings: StackSettings) -> Iterator[Mistake]:
+    kubernetes = settings.kubernetes
+    if kubernetes.render_to and kubernetes.context:
+        yield Mistake(
+            key="kubernetes.renderTo",
+            wrong=f"{kubernetes.render_to!r} is set beside kubernetes.context",
+            rule="a stack either talks to a cluster or renders manifests",
+            remedy="remove one of the two",
+        )
+    if not kubernetes.render_to and not kubernetes.context:
+        yield Mistake(
+            key="kubernetes.context",
+            wrong="is missing",
+            rule="a stack names its cluster, since the current context can silently be another",
+            remedy="set it to a context of your kubeconfig ('kubectl config get-contexts')",
+        )
+
+
+def _presets(settings: StackSettings) -> Iterator[Mistake]:
+    names = [preset.name for preset in settings.presets]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Mistake(
+            key="presets",
+            wrong=f"'{name}' is there {names.count(name)} times",
+            rule="a preset's name is unique",
+            remedy="rename one",
+        )
+    if settings.preset != "auto" and settings.preset not in names:
+        near = did_you_mean(settings.preset, names)
+        yield Mistake(
+            key="preset",
+            wrong=f"'{settings.preset}' is unknown",
+            rule=f"the presets of this stack are {', '.join(sorted(names)) or 'none'}",
+            remedy=f"did you mean '{near}'?" if near else "name one of them, or auto",
+        )
+    for index, preset in enumerate(settings.presets):
+        if preset.gpus and not (preset.vendor and preset.product):
+            yield Mistake(
+                key=f"presets[{index}]",
+                wrong=f"'{preset.name}' has {preset.gpus} GPUs of no kind",
+                rule="a preset with GPUs names their vendor and product",
+                remedy="add vendor and product (keys of catalog/gpus.yaml)",
+            )
+
+
+def _scaling(settings: StackSettings) -> Iterator[Mistake]:
+    scaling = settings.autoscaling
+    if scaling.min_replicas > scaling.max_replicas:
+        yield Mistake(
+            key="autoscaling.minReplicas",
+            wrong=f"{scaling.min_replicas} is above maxReplicas ({scaling.max_replicas})",
+            rule="the minimum is at most the maximum",
+            remedy="lower minReplicas or raise maxReplicas",
+        )
+    if scaling.granularity_seconds > scaling.window_seconds:
+        yield Mistake(
+            key="autoscaling.granularitySeconds",
+            wrong=f"{scaling.granularity_seconds} is above windowSeconds "
+            f"({scaling.window_seconds})",
+            rule="a window holds at least one bucket",
+            remedy="lower granularitySeconds or raise windowSeconds",
+        )
+    if scaling.enabled and not settings.ingress.enabled:
+        yield Mistake(
+            key="autoscaling.enabled",
+            wrong="is true while ingress.enabled is false",
+            rule="replicas follow the requests that pass the interceptor under the ingress's host",
+            remedy="enable the ingress, or disable autoscaling",
+        )
+
+
+def _cache(settings: StackSettings) -> Iterator[Mistake]:
+    scaling = settings.autoscaling
+    most = scaling.max_replicas if scaling.enabled else settings.replicas
+    source = "autoscaling.maxReplicas" if scaling.enabled else "replicas"
+    if settings.cache.enabled and most > 1 and settings.cache.access_mode == "ReadWriteOnce":
+        yield Mistake(
+            key="cache.accessMode",
+            wrong=f"ReadWriteOnce cannot serve {most} replicas ({source})",
+            rule="such a volume attaches to one node, and the next replica would wait forever",
+            remedy="set cache.accessMode to ReadWriteMany (with a class that has it), "
+            f"{source} to 1, or cache.enabled to false",
+        )
+
+
+def _ingress(settings: StackSettings) -> Iterator[Mistake]:
+    if settings.ingress.enabled and not settings.ingress.host:
+        yield Mistake(
+            key="ingress.host",
+            wrong="is missing",
+            rule="an ingress answers on a host of its own",
+            remedy="set it (it may hold {app}, {namespace} and {stack}), "
+            "or ingress.enabled to false",
+        )
+
+
+_RULES: tuple[_Rule, ...] = (_cluster, _presets, _scaling, _cache, _ingress)

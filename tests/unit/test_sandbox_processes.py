@@ -1,0 +1,233 @@
+"""Processes, certificates and the forwarder, with real processes but no cluster."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import forwarder, pki, processes
+from sandbox.probes import FileProbe
+from sandbox.processes import Component
+from sandbox.state import SandboxError, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    made = Settings.from_environment({"SANDBOX_STATE": str(tmp_path / "state")})
+    made.prepare()
+    yield made
+    processes.stop(made, processes.recorded(made))
+
+
+def component(settings: Settings, program: str, name: str = "worker") -> Component:
+    return Component(
+        name=name,
+        command=(sys.executable, "-c", program),
+        probe=FileProbe(path=settings.directory / f"{name}.ready"),
+    )
+
+
+def ready_program(settings: Settings, then: str) -> str:
+    ready = f"pathlib.Path('{settings.directory}/worker.ready').touch()"
+    return f"import pathlib, signal, time; {then}; {ready}; time.sleep(60)"
+
+
+def test_a_component_is_started_once(settings: Settings) -> None:
+    sleeper = component(settings, ready_program(settings, "pass"))
+    processes.start(settings, sleeper)
+    pid = processes.running_pid(settings, "worker")
+    processes.start(settings, sleeper)
+    assert processes.running_pid(settings, "worker") == pid
+    processes.wait_ready(settings, [sleeper], 10)
+
+
+def test_a_component_that_ends_is_named_with_its_last_lines_and_its_log(settings: Settings) -> None:
+    dying = component(settings, "print('line 1\\n' * 30 + 'the reason'); raise SystemExit(3)")
+    processes.start(settings, dying)
+    with pytest.raises(SandboxError) as caught:
+        processes.wait_ready(settings, [dying], 10)
+    message = str(caught.value)
+    assert message.startswith("worker ended during the start")
+    assert message.endswith("the reason")
+    assert message.count("\n") == 12
+    assert str(settings.logs / "worker.log") in message
+
+
+def test_a_component_that_never_serves_is_given_up_on(settings: Settings) -> None:
+    silent = component(settings, "import time; time.sleep(60)")
+    processes.start(settings, silent)
+    with pytest.raises(SandboxError, match=r"worker is not ready after 0 s.*\n *\(nothing\)"):
+        processes.wait_ready(settings, [silent], 0.2)
+
+
+def test_a_missing_program_is_one_message(settings: Settings) -> None:
+    absent = Component(
+        name="worker", command=("/nonexistent/worker",), probe=FileProbe(path=settings.directory)
+    )
+    with pytest.raises(SandboxError, match=r"worker cannot be started: .*/nonexistent/worker"):
+        processes.start(settings, absent)
+
+
+def test_stop_ends_a_component_that_ignores_sigterm(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_GRACE_SECONDS", 0.3)
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    stubborn = component(settings, ready_program(settings, ignore))
+    processes.start(settings, stubborn)
+    processes.wait_ready(settings, [stubborn], 10)
+    pid = processes.running_pid(settings, "worker")
+    processes.stop(settings, ["worker"])
+    assert pid
+    assert processes.command_line(pid) is None
+    assert processes.recorded(settings) == []
+
+
+def test_a_reused_pid_is_not_taken_for_the_component(settings: Settings) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        record = {"pid": stranger.pid, "command": ["/cache/etcd", "--data-dir=/state/etcd"]}
+        (settings.pids / "etcd.json").write_text(json.dumps(record))
+        assert processes.running_pid(settings, "etcd") is None
+        processes.stop(settings, ["etcd"])
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_component_sees_no_proxy_and_no_kubeconfig_of_the_caller(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv("KUBECONFIG", "/elsewhere")
+    write = f"pathlib.Path('{settings.directory}/seen').write_text(repr(dict(os.environ)))"
+    shown = Component(
+        name="worker",
+        command=(sys.executable, "-c", f"import os, pathlib; {write}"),
+        probe=FileProbe(path=settings.directory / "seen"),
+        environment={"OWN": "value"},
+    )
+    processes.start(settings, shown)
+    deadline = time.monotonic() + 10
+    while "'OWN': 'value'" not in (text := _read(settings.directory / "seen")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert "proxy.example.com" not in text
+    assert "KUBECONFIG" not in text
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def openssl(*arguments: str) -> str:
+    done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_certificates_are_signed_by_their_authority_and_keys_are_their_owners(
+    settings: Settings,
+) -> None:
+    pki.create(settings)
+    for authority, name in (
+        ("ca", "apiserver"),
+        ("ca", "admin"),
+        ("ca", "keda/tls"),
+        ("front-proxy-ca", "front-proxy-client"),
+    ):
+        ca, leaf = settings.pki / f"{authority}.crt", settings.pki / f"{name}.crt"
+        assert "OK" in openssl("verify", "-CAfile", str(ca), str(leaf))
+    for key in settings.pki.rglob("*.key"):
+        assert key.stat().st_mode & 0o077 == 0, key
+
+
+def test_certificates_are_made_once(settings: Settings) -> None:
+    pki.create(settings)
+    before = (settings.pki / "ca.crt").read_bytes()
+    pki.create(settings)
+    assert (settings.pki / "ca.crt").read_bytes() == before
+
+
+def test_a_failing_openssl_leaves_no_half_made_certificates(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin" / "openssl"
+    fake.parent.mkdir()
+    real = shutil.which("openssl")
+    fake.write_text(
+        f'#!/bin/sh\n[ "$1" = x509 ] && {{ echo no entropy >&2; exit 1; }}\nexec {real} "$@"\n'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    with pytest.raises(SandboxError, match="openssl x509 failed: no entropy"):
+        pki.create(settings)
+    assert not settings.pki.exists()
+    monkeypatch.undo()
+    pki.create(settings)
+    assert (settings.pki / "keda" / "tls.crt").exists()
+
+
+def test_a_missing_openssl_is_named_with_the_remedy(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SandboxError, match="openssl is not on PATH: install it"):
+        pki.create(settings)
+
+
+def test_the_forwarder_carries_both_ways_and_passes_the_end_of_a_stream_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    received = asyncio.run(asyncio.wait_for(_round_trip(bytes(range(256)) * 20000), 20))
+    assert received == bytes(range(255, -1, -1)) * 20000
+
+
+async def _round_trip(sent: bytes) -> bytes:
+    """Send bytes through both sides to a server that reverses what it got until its end."""
+
+    async def reverse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read())[::-1])
+        await writer.drain()
+        writer.close()
+
+    far = await asyncio.start_server(reverse, "127.0.0.1", 0)
+    near = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    far_port, near_port = (s.sockets[0].getsockname()[1] for s in (far, near))
+    near.close()
+    await near.wait_closed()
+    sides = [
+        asyncio.create_task(forwarder.serve("inside", {"route": far_port})),
+        asyncio.create_task(forwarder.serve("outside", {"route": near_port})),
+    ]
+    await asyncio.sleep(0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", near_port)
+    writer.write(sent)
+    writer.write_eof()
+    received = await reader.read()
+    for side in sides:
+        side.cancel()
+    return received
+
+
+def test_the_forwarder_ends_a_connection_that_nobody_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def ask() -> bytes:
+        absent = asyncio.start_server(
+            lambda r, w: forwarder.relay(lambda: asyncio.open_unix_connection("absent"), r, w),
+            "127.0.0.1",
+            0,
+        )
+        server = await absent
+        reader, _ = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        return await reader.read()
+
+    assert asyncio.run(asyncio.wait_for(ask(), 5)) == b""
