@@ -8,6 +8,8 @@ MAKEFLAGS += --jobs=2 --no-print-directory
 PYTHON ?= python3
 STACK ?= dev
 SANDBOX ?= core
+# Without a stack named on the command line, `make explain` compares all presets of the sandbox.
+NAMED_STACK = $(if $(filter command line environment,$(origin STACK)),--stack "$(STACK)")
 STACK_FILE := Pulumi.$(STACK).yaml
 
 IN_ENV = eval "$$($(PYTHON) -m tools.environment)";
@@ -38,6 +40,22 @@ destroy: packages engine ## Remove the stack's objects from its cluster
 .PHONY: diagnose
 diagnose: packages ## Say why the stack's pods do not run
 	@$(IN_ENV) python -m cluster diagnose --stack $(STACK)
+
+.PHONY: explain
+explain: packages ## Say which preset serves MODEL, and why (STACK=NAME or PRESETS=FILE)
+	@.venv/bin/python -m planning explain "$(MODEL)" $(if $(PRESETS),--presets "$(PRESETS)",$(NAMED_STACK))
+
+.PHONY: lock
+lock: packages ## Pin MODEL and its facts in the catalogue, from the Hugging Face Hub
+	@.venv/bin/python -m planning lock "$(MODEL)"
+
+.PHONY: bench-sizing
+bench-sizing: packages ## Compare the memory model with published start-up lines of vLLM
+	@.venv/bin/python -m benchmarks.sizing
+
+.PHONY: bench-planning
+bench-planning: packages ## Time the planning of one model and of the whole catalogue
+	@.venv/bin/python -m benchmarks.planning
 
 .PHONY: down
 down: packages ## Stop the sandbox; its data stays

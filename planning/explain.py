@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from catalog.records import Model
 from planning.kv_cache import cache_layout
 from planning.plan import Plan, Sizing, StartBudget, Verdict
-from planning.table import LEGEND, short_table, table
+from planning.table import COLUMNS, LEGEND, short_table, table
 
 PREVIEW_LINES = 15
 """Lines of the preview at most."""
@@ -18,11 +19,11 @@ GIB = 2**30
 def preview_lines(plan: Plan) -> list[str]:
     """Say what will be served where, which decisions were taken, and what was refused."""
     where = plan.cluster.context or f"manifests in {plan.cluster.render_to}"
-    before = [_headline(plan), *(f"  {note}" for note in plan.notes)]
-    after = [
+    before = _wrapped(_headline(plan), *(f"  {note}" for note in plan.notes))
+    after = _wrapped(
         f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_rollout(plan)}",
         f"  cluster: {where}, namespace {plan.names.namespace}",
-    ]
+    )
     most = PREVIEW_LINES - len(before) - len(after)
     more = f"make explain MODEL={plan.model.id}"
     return [*before, *short_table(plan.verdicts, most=most, more=more), *after]
@@ -30,8 +31,8 @@ def preview_lines(plan: Plan) -> list[str]:
 
 def explanation_lines(plan: Plan) -> list[str]:
     """Say the same with every preset and every reason."""
-    notes = (f"  {note}" for note in plan.notes)
-    return [_headline(plan), *notes, "", *table(plan.verdicts), "", *LEGEND]
+    said = _wrapped(_headline(plan), *(f"  {note}" for note in plan.notes))
+    return [*said, "", *table(plan.verdicts), "", *LEGEND]
 
 
 def explanation(plan: Plan, model: Model) -> dict[str, object]:
@@ -117,6 +118,16 @@ def _per_gpu(sizing: Sizing | None) -> dict[str, object]:
 def _fp8_cache(plan: Plan) -> bool:
     args = plan.server.args
     return args[args.index("--kv-cache-dtype") + 1].startswith("fp8")
+
+
+def _wrapped(*lines: str) -> list[str]:
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line, COLUMNS, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+    ]
 
 
 def _headline(plan: Plan) -> str:

@@ -43,7 +43,9 @@ def add(commands: Commands) -> None:
         "--kv-cache-dtype", choices=("auto", "fp8", "fp8_e4m3", "fp8_e5m2"), default="auto"
     )
     parser.add_argument("--quantization", choices=("fp8",), help="converts 16-bit weights")
-    parser.add_argument("--vllm", metavar="VERSION", type=_release, help="default: that of the GPU's image")
+    parser.add_argument(
+        "--vllm", metavar="VERSION", type=_release, help="default: that of the GPU's image"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

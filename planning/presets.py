@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from catalog.records import Gpu, Model
 from planning.errors import PlanError
-from planning.fit import Candidate, candidates
+from planning.fit import Candidate, Sized, candidates
 from planning.overrides import Overrides
 from planning.remedies import remedies
 from settings.mistakes import Mistake, did_you_mean
@@ -159,10 +159,10 @@ def _refused(
     evaluated: Sequence[Candidate],
     overrides: Overrides,
 ) -> Mistake:
-    """One mistake that lists what each preset lacks, and what would help."""
-    # The cheapest first is also what a person would change first.
-    listed = ", ".join(f"{found.preset.name}: {found.refusal}" for found in named if found.gpu)
+    """One mistake that lists what each preset lacks, the cheapest first, and what would help."""
     alone = wanted != "auto"
+    with_gpu = [found for found in named if found.gpu]
+    listed = ", ".join(_reason(found, named=not alone) for found in with_gpu)
     where = f"on '{wanted}'" if alone else f"on any of {len(named)} presets"
     changes = remedies(model, named, overrides)
     other = next((found.preset.name for found in evaluated if found.fits), None)
@@ -172,7 +172,7 @@ def _refused(
             if other
             else "choose another preset"
         )
-    if any(found.sized for found in named):
+    if any(found.sized and _may_start(found.sized) for found in named):
         changes.append("set force to true to try it all the same")
     return Mistake(
         key=_blamed(model, named, overrides) or ("preset" if alone else "presets"),
@@ -180,6 +180,23 @@ def _refused(
         rule=_RULE,
         remedy=", or ".join(changes) or "add a preset with other GPUs, or choose another model",
     )
+
+
+def _reason(candidate: Candidate, *, named: bool) -> str:
+    name = f"{candidate.preset.name} " if named else ""
+    sized = candidate.sized
+    if sized and not sized.memory.fits:
+        memory = sized.memory
+        return (
+            f"{name}lacks {sized.lacking_gib:.1f} GiB per GPU, {memory.required_gib:.1f} of "
+            f"{memory.usable_gib:.1f} at context {sized.engine.max_model_len}"
+        )
+    return f"{name.strip()}: {candidate.refusal}" if named else f"{candidate.refusal}"
+
+
+def _may_start(sized: Sized) -> bool:
+    """Whether forcing is worth a try: weights are certain, the rest is an upper bound."""
+    return sized.memory.weights_gib < sized.memory.usable_gib
 
 
 def _blamed(model: Model, named: Sequence[Candidate], overrides: Overrides) -> str | None:

@@ -35,8 +35,9 @@ def short_table(verdicts: Sequence[Verdict], *, most: int, more: str) -> list[st
     """
     kept = verdicts if len(verdicts) < most else _nearest(verdicts, most - 2)
     lines = [_HEADER, *(_shortened(_lines(found)) for found in _chosen_first(kept))]
-    if left := len(verdicts) - len(kept):
-        lines.append(f"  and {left} more: {more}")
+    if left := [found for found in verdicts if found not in kept]:
+        refused = sum(found.refusal is not None for found in left)
+        lines.append(f"  and {len(left)} more, {refused} refused: {more}")
     return lines
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from catalog.records import Model
 from planning.fit import Candidate, Sized
 from planning.gates import converts
+from planning.memory import EngineSettings
 from planning.overrides import Overrides, image_release
 from planning.plan import Sizing, Verdict
 from planning.presets import Choice
@@ -73,15 +74,22 @@ def _engine(model: Model, sized: Sized, settings: StackSettings) -> str:
     if context != "asked":
         whole = engine.max_model_len == advised.context
         context = "the model's" if whole else f"what fits of {advised.context}"
+    default = EngineSettings(max_model_len=1, vllm_version=engine.vllm_version)
+    capped = engine.max_num_seqs < min(
+        default.max_num_seqs, settings.max_num_batched_tokens or default.max_num_batched_tokens
+    )
     sequences = _source(settings.max_num_seqs, advised.max_num_seqs, engine.max_num_seqs)
+    if capped and settings.max_num_seqs is None:
+        sequences = "what fits"
     tokens = _source(
         settings.max_num_batched_tokens,
         advised.max_num_batched_tokens,
         engine.max_num_batched_tokens,
     )
+    same = f" ({sequences})" if sequences != tokens else ""
     return (
-        f"context {engine.max_model_len} ({context}), {engine.max_num_seqs} sequences "
-        f"({sequences}), {engine.max_num_batched_tokens} batched tokens ({tokens})"
+        f"context {engine.max_model_len} ({context}); {engine.max_num_seqs} sequences{same}, "
+        f"{engine.max_num_batched_tokens} tokens a batch ({tokens})"
     )
 
 
