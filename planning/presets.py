@@ -18,11 +18,17 @@ NOTHING_ASKED = Overrides()
 
 _RULE = "weights, activations and the KV cache of one whole request fit on every GPU"
 
-_SIZE_OVERRIDES = {
-    "max_model_len": "maxModelLen",
-    "max_num_seqs": "maxNumSeqs",
-    "max_num_batched_tokens": "maxNumBatchedTokens",
-    "gpu_memory_utilization": "gpuMemoryUtilization",
+_LOWER, _CHANGE = "lower", "change"
+# What may be to blame, with its key and what else than removing it helps.
+_KEYS = {
+    "max_model_len": ("maxModelLen", _LOWER),
+    "max_num_seqs": ("maxNumSeqs", _LOWER),
+    "max_num_batched_tokens": ("maxNumBatchedTokens", _LOWER),
+    "gpu_memory_utilization": ("gpuMemoryUtilization", _LOWER),
+    "dtype": ("dtype", _CHANGE),
+    "quantization": ("quantization", _CHANGE),
+    "kv_cache_dtype": ("kvCacheDtype", _CHANGE),
+    "image": ("image", _CHANGE),
 }
 
 
@@ -163,8 +169,11 @@ def _refused(
     alone = wanted != "auto"
     with_gpu = [found for found in named if found.gpu]
     listed = ", ".join(_reason(found, named=not alone) for found in with_gpu)
-    where = f"on '{wanted}'" if alone else f"on any of {len(named)} presets"
+    where = f"on '{wanted}'" if alone else f"on any preset of {len(named)}"
     changes = remedies(model, named, overrides)
+    blamed, how = _blamed(model, named, overrides) or ("preset" if alone else "presets", None)
+    if how:
+        changes.append(f"{how} or remove {blamed}")
     other = next((found.preset.name for found in evaluated if found.fits), None)
     if alone:
         changes.append(
@@ -175,7 +184,7 @@ def _refused(
     if any(found.sized and _may_start(found.sized) for found in named):
         changes.append("set force to true to try it all the same")
     return Mistake(
-        key=_blamed(model, named, overrides) or ("preset" if alone else "presets"),
+        key=blamed,
         wrong=f"{model.id} does not fit {where} ({listed or 'no GPU there'})",
         rule=_RULE,
         remedy=", or ".join(changes) or "add a preset with other GPUs, or choose another model",
@@ -199,12 +208,16 @@ def _may_start(sized: Sized) -> bool:
     return sized.memory.weights_gib < sized.memory.usable_gib
 
 
-def _blamed(model: Model, named: Sequence[Candidate], overrides: Overrides) -> str | None:
-    """The key of the one override without which a preset would fit."""
+def _blamed(
+    model: Model, named: Sequence[Candidate], overrides: Overrides
+) -> tuple[str, str] | None:
+    """The key of the one override without which a preset would fit, and what to do with it."""
     presets = [(found.preset, found.gpu) for found in named]
-    for attribute, key in _SIZE_OVERRIDES.items():
-        if getattr(overrides, attribute) is not None:
-            without = replace(overrides, **{attribute: None})
-            if any(found.fits for found in candidates(model, presets, without)):
-                return key
+    for attribute, found in _KEYS.items():
+        plain = getattr(NOTHING_ASKED, attribute)
+        if getattr(overrides, attribute) == plain:
+            continue
+        without = replace(overrides, **{attribute: plain})
+        if any(candidate.fits for candidate in candidates(model, presets, without)):
+            return found
     return None

@@ -31,16 +31,15 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
 
     Args:
         settings: the checked stack config.
-        stack: the stack's name, for the host template and for what only development may do.
-        model: facts of a model outside the catalogue; without them the catalogue's are taken.
+        stack: the stack's name, for the host template and what only development may do.
+        model: its facts; without them the catalogue's are taken.
 
     Raises:
         PlanError: the settings cannot be served.
     """
     model = model or catalogue_model(settings.model)
     revision = _revision(model, settings, stack)
-    overrides = overrides_of(settings)
-    gpus = {gpu.key: gpu for gpu in load_gpus()}
+    overrides, gpus = overrides_of(settings), {gpu.key: gpu for gpu in load_gpus()}
     choice = choose(model, settings.presets, wanted=settings.preset, gpus=gpus, overrides=overrides)
     gpu, sized = choice.chosen.settled()
     served = serve(model, revision, choice.chosen, settings)
