@@ -10,6 +10,7 @@ STACK ?= dev
 SANDBOX ?= core
 # Without a stack named on the command line, `make explain` compares all presets of the sandbox.
 NAMED_STACK = $(if $(filter command line environment,$(origin STACK)),--stack "$(STACK)")
+A_MODEL = $(or $(MODEL),$(error MODEL is missing; name one: make $@ MODEL=mistral-7b-instruct))
 STACK_FILE := Pulumi.$(STACK).yaml
 
 IN_ENV = eval "$$($(PYTHON) -m tools.environment)";
@@ -43,11 +44,11 @@ diagnose: packages ## Say why the stack's pods do not run
 
 .PHONY: explain
 explain: packages ## Say which preset serves MODEL, and why (STACK=NAME or PRESETS=FILE)
-	@.venv/bin/python -m planning explain "$(MODEL)" $(if $(PRESETS),--presets "$(PRESETS)",$(NAMED_STACK))
+	@.venv/bin/python -m planning explain "$(A_MODEL)" $(if $(PRESETS),--presets "$(PRESETS)",$(NAMED_STACK))
 
 .PHONY: lock
 lock: packages ## Pin MODEL and its facts in the catalogue, from the Hugging Face Hub
-	@.venv/bin/python -m planning lock "$(MODEL)"
+	@.venv/bin/python -m planning lock "$(A_MODEL)"
 
 .PHONY: bench-sizing
 bench-sizing: packages ## Compare the memory model with published start-up lines of vLLM

@@ -29,7 +29,7 @@ def model_facts(name: str, *, revision: str | None = None, token: str | None = N
     except UnknownNameError as error:
         near = error.near
     if "/" not in name:
-        raise PlanError(unknown_model(name, near))
+        raise PlanError(_unknown_model(name, near))
     # A model of the catalogue must not pay for importing the client of the Hub.
     from planning.hub import look_up  # noqa: PLC0415
 
@@ -48,7 +48,7 @@ def catalogue_model(name: str) -> Model:
     try:
         return find_model(name)
     except UnknownNameError as error:
-        raise PlanError(unknown_model(name, error.near)) from None
+        raise PlanError(_unknown_model(name, error.near)) from None
 
 
 def is_catalogued(model: Model) -> bool:
@@ -59,7 +59,7 @@ def is_catalogued(model: Model) -> bool:
         return False
 
 
-def unknown_model(name: str, near: tuple[str, ...]) -> Mistake:
+def _unknown_model(name: str, near: tuple[str, ...]) -> Mistake:
     """The mistake for a name that is neither in the catalogue nor a repository id."""
     hint = " or ".join(near[:3])
     return Mistake(

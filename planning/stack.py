@@ -62,7 +62,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         warnings=(
             *warnings(model, choice, settings, overrides),
             *served.warnings,
-            *_revision_warnings(model, revision),
+            *_revision_warnings(model, revision, settings),
             *_ingress_warnings(settings),
         ),
     )
@@ -105,8 +105,13 @@ def _revision(model: Model, settings: StackSettings, stack: str) -> str:
     return revision
 
 
-def _revision_warnings(model: Model, revision: str) -> Iterator[str]:
-    if revision == _BRANCH:
+def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> Iterator[str]:
+    if settings.revision is None and not is_catalogued(model):
+        yield (
+            f"revision: {revision[:12]} is what {_BRANCH} of {model.id} names today, and another "
+            f"day may bring a rollout; pin it with `make lock MODEL={model.id}`, or set revision"
+        )
+    elif revision == _BRANCH:
         yield (
             f"revision: {model.id} is served at {_BRANCH}, which changes under the stack; pin it "
             f"with `make lock MODEL={model.id}`"

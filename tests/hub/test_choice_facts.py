@@ -30,6 +30,10 @@ def test_a_looked_up_model_is_served_at_its_commit_and_the_preview_says_how_to_p
     assert plan.model.revision == COMMIT
     assert plan.placement.preset == "l4-1"
     assert f"make lock MODEL={NEW}" in "\n".join(preview_lines(plan))
+    assert any(line.startswith(f"revision: {COMMIT[:12]} is what main") for line in plan.warnings)
+    pinned = stack_settings([preset("l4")], model=NEW, revision=COMMIT)
+    plan = make_plan(pinned, stack="prod", model=model_facts(NEW, revision=COMMIT))
+    assert not any(line.startswith("revision: ") for line in plan.warnings)
 
 
 def test_a_model_of_the_catalogue_asks_the_hub_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

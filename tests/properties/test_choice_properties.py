@@ -3,6 +3,7 @@
 import itertools
 import random
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -29,16 +30,20 @@ PRICED = st.lists(
     max_size=12,
     unique_by=lambda pair: pair[0].name,
 ).map(lambda pairs: [one.model_copy(update={"price_per_hour": price}) for one, price in pairs])
-EVERY = {model.id: evaluate(model, ALL_PRESETS, gpus=GPUS) for model in load_models()}
+
+
+@cache
+def every(name: str) -> tuple[Candidate, ...]:
+    return evaluate(find_model(name), ALL_PRESETS, gpus=GPUS)
 
 
 def fitting(model: Model) -> list[Candidate]:
-    return [found for found in EVERY[model.id] if found.fits]
+    return [found for found in every(model.id) if found.fits]
 
 
 @pytest.mark.parametrize("model", load_models(), ids=lambda model: model.name)
 def test_what_fits_needs_no_more_than_vllm_sees(model: Model) -> None:
-    assert len(EVERY[model.id]) == len(ALL_PRESETS)
+    assert len(every(model.id)) == len(ALL_PRESETS)
     for found in fitting(model):
         gpu, sized = found.settled()
         assert sized.memory.required_gib <= sized.memory.usable_gib <= gpu.visible_gib
@@ -72,7 +77,7 @@ def test_an_unasked_context_is_whole_or_the_longest_that_fits(model: Model) -> N
 
 @pytest.mark.parametrize("model", load_models(), ids=lambda model: model.name)
 def test_what_does_not_fit_says_what_is_missing(model: Model) -> None:
-    for found in EVERY[model.id]:
+    for found in every(model.id):
         if found.fits:
             continue
         assert found.refusal
@@ -83,7 +88,7 @@ def test_what_does_not_fit_says_what_is_missing(model: Model) -> None:
 
 @pytest.mark.parametrize("model", load_models(), ids=lambda model: model.name)
 def test_more_gpus_of_a_kind_never_fit_less(model: Model) -> None:
-    fits = {found.preset.name: found.fits for found in EVERY[model.id]}
+    fits = {found.preset.name: found.fits for found in every(model.id)}
     for gpu in load_gpus():
         for few, many in itertools.pairwise(COUNTS):
             assert fits[f"{gpu.key}-{few}"] <= fits[f"{gpu.key}-{many}"]

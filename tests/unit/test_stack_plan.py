@@ -1,5 +1,7 @@
 """From settings to a plan: revisions, engine values, warnings, and what is refused."""
 
+from typing import Any
+
 import pytest
 
 from planning.errors import PlanError
@@ -107,7 +109,7 @@ def test_the_utilisation_is_lowered_where_what_vllm_does_not_count_needs_room() 
     ],
 )
 def test_what_the_command_cannot_take_is_a_mistake_in_three_parts(
-    keys: dict[str, object], message: str
+    keys: dict[str, Any], message: str
 ) -> None:
     text = refusal(L4, **keys)
     assert text.startswith(message)
@@ -150,7 +152,7 @@ def test_a_v100_is_planned_with_its_last_image_as_float16_and_a_warning() -> Non
 
 def test_more_replicas_than_the_pool_holds_is_a_warning() -> None:
     few = [preset("l4", capacity=2)]
-    shared = {"cache": {"accessMode": "ReadWriteMany"}}
+    shared: dict[str, Any] = {"cache": {"accessMode": "ReadWriteMany"}}
     assert any("more than its capacity of 2" in w for w in planned(few, replicas=3).warnings)
     scaled = planned(few, autoscaling={"enabled": True, "maxReplicas": 3}, **shared)
     assert any(w.startswith("autoscaling.maxReplicas: 3 pods") for w in scaled.warnings)
@@ -166,7 +168,7 @@ def test_idle_gpus_of_a_preset_are_a_warning() -> None:
 
 def test_a_forced_plan_warns_with_the_numbers() -> None:
     tight = [preset("rtx5090", 2)]
-    keys = {"model": "mistral-small-3.2", "maxModelLen": 131072}
+    keys: dict[str, Any] = {"model": "mistral-small-3.2", "maxModelLen": 131072}
     assert refusal(tight, **keys).startswith("maxModelLen: ")
     plan = planned(tight, force=True, **keys)
     assert plan.model.context_length == 131072
