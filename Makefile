@@ -22,7 +22,7 @@ SELECT_STACK = pulumi stack select --create --stack $(STACK) > /dev/null;
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: up
 up: packages engine ## Start the sandbox and deploy the dev stack (SANDBOX=full runs KEDA and Traefik)
