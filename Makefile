@@ -8,6 +8,9 @@ MAKEFLAGS += --jobs=2 --no-print-directory
 PYTHON ?= python3
 STACK ?= dev
 SANDBOX ?= core
+# Without a stack named on the command line, `make explain` compares all presets of the sandbox.
+NAMED_STACK = $(if $(filter command line environment,$(origin STACK)),--stack "$(STACK)")
+A_MODEL = $(or $(MODEL),$(error MODEL is missing; name one: make $@ MODEL=mistral-7b-instruct))
 STACK_FILE := Pulumi.$(STACK).yaml
 
 IN_ENV = eval "$$($(PYTHON) -m tools.environment)";
@@ -19,7 +22,7 @@ SELECT_STACK = pulumi stack select --create --stack $(STACK) > /dev/null;
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: up
 up: packages engine ## Start the sandbox and deploy the dev stack (SANDBOX=full runs KEDA and Traefik)
@@ -38,6 +41,22 @@ destroy: packages engine ## Remove the stack's objects from its cluster
 .PHONY: diagnose
 diagnose: packages ## Say why the stack's pods do not run
 	@$(IN_ENV) python -m cluster diagnose --stack $(STACK)
+
+.PHONY: explain
+explain: packages ## Say which preset serves MODEL, and why (STACK=NAME or PRESETS=FILE)
+	@.venv/bin/python -m planning explain "$(A_MODEL)" $(if $(PRESETS),--presets "$(PRESETS)",$(NAMED_STACK))
+
+.PHONY: lock
+lock: packages ## Pin MODEL and its facts in the catalogue, from the Hugging Face Hub
+	@.venv/bin/python -m planning lock "$(A_MODEL)"
+
+.PHONY: bench-sizing
+bench-sizing: packages ## Compare the memory model with published start-up lines of vLLM
+	@.venv/bin/python -m benchmarks.sizing
+
+.PHONY: bench-planning
+bench-planning: packages ## Time the planning of one model and of the whole catalogue
+	@.venv/bin/python -m benchmarks.planning
 
 .PHONY: down
 down: packages ## Stop the sandbox; its data stays

@@ -6,6 +6,7 @@ import pulumi_kubernetes as kubernetes
 from cluster.preflight import inspect
 from components import VllmApp, VllmAppArgs
 from planning.explain import preview_lines
+from planning.facts import model_facts
 from planning.outputs import stack_outputs
 from planning.stack import PlanError, make_plan
 from settings.pulumi_config import ConfigError, read_settings
@@ -13,13 +14,13 @@ from settings.pulumi_config import ConfigError, read_settings
 pulumi.require_pulumi_version(">=3.259.0")
 settings, secrets = read_settings()
 try:
-    plan = make_plan(settings, stack=pulumi.get_stack())
+    model = model_facts(settings.model, revision=settings.revision, token=secrets.look_up_token)
+    plan = make_plan(settings, stack=pulumi.get_stack(), model=model)
 except PlanError as error:
     raise ConfigError(error.mistakes) from None
 findings = inspect(plan)
 if findings.mistakes:
     raise ConfigError(findings.mistakes)
-
 pulumi.log.info("\n".join(preview_lines(plan)))
 for warning in (*plan.warnings, *findings.warnings):
     pulumi.log.warn(warning)

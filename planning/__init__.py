@@ -1,1 +1,1 @@
-"""Pure decisions: from settings and facts to a plan that components only translate."""
+"""Decisions from settings and facts, without any effect."""

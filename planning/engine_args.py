@@ -1,50 +1,230 @@
-"""The command line of `vllm serve` and its environment."""
+"""The `vllm serve` command and its environment, for one model on one GPU kind and vLLM version."""
 
 from __future__ import annotations
 
-from catalog.records import Model
-from planning.names import PORT
-from planning.plan import Pairs
-from planning.presets import UTILIZATION, Fit
-from settings.models import StackSettings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
 
-DEFAULT_CONTEXT = 8192
-"""Tokens per request without `maxModelLen`; vLLM's own default is the model's maximum, which for
-some models needs more KV cache than weights."""
+from catalog.flags import FlagList, is_option
+from catalog.records import DataType, Gpu, Model
+from planning.extra_args import is_owned, looks_secret, review_extra_args
 
-MAX_NUM_SEQS = 256
-"""vLLM's default on every GPU below 70 GiB (engine/arg_utils.py), made explicit for all."""
+KvCacheDtype = Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"]
+
+# A pod's address is not known before it starts, so the server listens on all of them.
+LISTEN_HOST: Final = "0.0.0.0"  # noqa: S104
+
+# Attention backends of vLLM 0.19.1: FlashAttention needs compute capability 8.0 and FlashInfer
+# 7.5, which leaves Triton to Volta (vllm/platforms/cuda.py).
+_FLASHINFER_CAPABILITY: Final = (7, 5)
+
+# vLLM's ROCm image enables AITER kernels by this variable and does not build them for MI200
+# (vllm/_aiter_ops.py); safetensors reads straight into GPU memory by the other.
+_AMD_ENVIRONMENT: Final = MappingProxyType({"SAFETENSORS_FAST_GPU": "1"})
+_AITER_ENVIRONMENT: Final = MappingProxyType({"VLLM_ROCM_USE_AITER": "1"})
+_WITHOUT_AITER: Final = frozenset({"gfx90a"})
+
+# How the variables that carry credentials end: HF_TOKEN, VLLM_API_KEY, AWS_SECRET_ACCESS_KEY.
+_SECRET_ENDINGS: Final = ("_TOKEN", "_API_KEY", "_ACCESS_KEY", "_SECRET", "_PASSWORD")
+
+# The names that vLLM's documentation uses (vllm/config/model.py, ModelDType).
+_DTYPE_NAMES: Final[Mapping[DataType, str]] = MappingProxyType(
+    {"bfloat16": "bfloat16", "float16": "half"}
+)
+
+# Flags that a version may lack without harm; any other planned flag is needed.
+_DISPENSABLE: Final = frozenset({"--shutdown-timeout"})
 
 
-def context_length(model: Model, settings: StackSettings) -> int:
-    """Give the tokens that one request may hold."""
-    if settings.max_model_len is not None:
-        return settings.max_model_len
-    return min(DEFAULT_CONTEXT, model.architecture.max_position_embeddings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRequest:
+    """What the plan has decided and what the user adds.
+
+    `max_model_len` and `max_num_batched_tokens` are in tokens, `shutdown_timeout` in seconds (None
+    leaves vLLM's own, which aborts at once). `dtype` None follows from the model and the GPU;
+    `quantization` is vLLM's name of a method, None to read it from the checkpoint.
+    """
+
+    model: Model
+    gpu: Gpu
+    tensor_parallel: int
+    max_model_len: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    gpu_memory_utilization: float
+    revision: str | None
+    served_model_name: str
+    port: int = 8000
+    dtype: DataType | None = None
+    quantization: str | None = None
+    kv_cache_dtype: KvCacheDtype = "auto"
+    enforce_eager: bool = False
+    shutdown_timeout: int | None = None
+    extra_args: tuple[str, ...] = ()
+    extra_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def serve_args(model: Model, revision: str, fit: Fit, settings: StackSettings) -> tuple[str, ...]:
-    """Build the arguments that follow `vllm serve` in the image's entrypoint."""
-    mistral = model.weight_format == "mistral"
-    formats = ("--tokenizer-mode", "--config-format", "--load-format") if mistral else ()
-    utilization = settings.gpu_memory_utilization or UTILIZATION
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCommand:
+    """Arguments after `vllm serve`, the model first and the user's last, and sorted variables.
+
+    With `refusals` the command must not be run, and what was refused is not in it.
+    """
+
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    refusals: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def engine_command(request: EngineRequest, flags: FlagList) -> EngineCommand:
+    """Write the command for the vLLM version whose flags are given."""
+    planned = _planned_flags(request, flags)
+    reviewed = review_extra_args(
+        request.extra_args, {"--model": request.model.id, **planned}, flags
+    )
+    kept = {flag: value for flag, value in planned.items() if flag not in reviewed.replaced}
+    planned_env = _environment(request.gpu)
+    secrets = _secret_variables(request.extra_env)
+    extra_env = {} if secrets else dict(request.extra_env)
+    return EngineCommand(
+        args=(request.model.id, *_written(kept), *reviewed.args),
+        env=tuple(sorted((planned_env | extra_env).items())),
+        refusals=(*_dtype_refusals(request), *reviewed.refusals, *secrets),
+        warnings=(
+            *_missing_flags(planned, flags),
+            *reviewed.warnings,
+            *_replaced_variables(planned_env, extra_env),
+        ),
+    )
+
+
+def served_dtype(model: Model, gpu: Gpu, wished: DataType | None = None) -> DataType:
+    """Choose the activations' type: the wished one, else the model's, else what the GPU runs.
+
+    vLLM's `auto` makes the same choice below compute capability 8.0, but only says so in its log
+    (vllm/config/model.py).
+    """
+    if wished is not None:
+        return wished
+    return model.dtype if model.dtype in gpu.dtypes else gpu.dtypes[0]
+
+
+def _planned_flags(request: EngineRequest, flags: FlagList) -> dict[str, str]:
+    """Map each planned flag to its value, empty for a switch, in the order they are written."""
     planned = {
-        "--revision": revision,
-        "--served-model-name": settings.served_model_name or model.id,
-        "--host": "0.0.0.0",  # noqa: S104 - the pod's own network
-        "--port": str(PORT),
-        "--tensor-parallel-size": str(fit.tensor_parallel),
-        "--max-model-len": str(context_length(model, settings)),
-        "--max-num-seqs": str(MAX_NUM_SEQS),
-        "--gpu-memory-utilization": f"{utilization:g}",
-        **({"--dtype": settings.dtype} if settings.dtype else {}),
-        **dict.fromkeys(formats, "mistral"),
+        "--revision": request.revision,
+        "--served-model-name": request.served_model_name,
+        "--host": LISTEN_HOST,
+        "--port": str(request.port),
+        "--tensor-parallel-size": str(request.tensor_parallel),
+        "--dtype": _DTYPE_NAMES[served_dtype(request.model, request.gpu, request.dtype)],
+        "--quantization": request.quantization,
+        "--kv-cache-dtype": request.kv_cache_dtype,
+        "--max-model-len": str(request.max_model_len),
+        "--max-num-seqs": str(request.max_num_seqs),
+        "--max-num-batched-tokens": str(request.max_num_batched_tokens),
+        "--gpu-memory-utilization": f"{request.gpu_memory_utilization:g}",
+        "--enforce-eager": "" if request.enforce_eager else None,
+        "--shutdown-timeout": _text(request.shutdown_timeout),
     }
-    flags = [part for flag, value in planned.items() for part in (flag, value)]
-    return (model.id, *flags, *fit.gpu.vllm_args, *model.vllm_args, *settings.server_extra_args)
+    settled = {flag: value for flag, value in planned.items() if value is not None}
+    return {
+        flag: value
+        for flag, value in (settled | _makers_flags(request.model) | _gpu_flags(request)).items()
+        if flag in flags.kinds or flag not in _DISPENSABLE
+    }
 
 
-def environment(cache_path: str, settings: StackSettings) -> Pairs:
-    """Build the plain environment; the token comes from a Secret, in the component."""
-    planned = {"HF_HOME": cache_path, "HOME": "/home/vllm"}
-    return tuple(sorted((settings.extra_env | planned).items()))
+def _makers_flags(model: Model) -> dict[str, str]:
+    """Take the flags of the model's makers, without those that the plan decides itself."""
+    consolidated = (
+        {"--tokenizer-mode": "mistral", "--config-format": "mistral", "--load-format": "mistral"}
+        if model.weight_format == "mistral"
+        else {}
+    )
+    return consolidated | _not_owned(model.vllm_args)
+
+
+def _gpu_flags(request: EngineRequest) -> dict[str, str]:
+    """Take the flags that the device needs whatever the model."""
+    flags = _not_owned(request.gpu.vllm_args)
+    capability = request.gpu.compute_capability
+    # The Triton backend for plain attention cannot run latent attention, which has its own.
+    if request.model.architecture.latent is not None:
+        flags.pop("--attention-backend", None)
+    elif capability is not None and capability < _FLASHINFER_CAPABILITY:
+        flags.setdefault("--attention-backend", "TRITON_ATTN")
+    return flags
+
+
+def _not_owned(args: Iterable[str]) -> dict[str, str]:
+    return {flag: value for flag, value in _pairs(args) if not is_owned(flag)}
+
+
+def _pairs(args: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pair each flag of a catalogue record with its value, empty for a switch."""
+    flag = ""
+    for argument in args:
+        if is_option(argument):
+            if flag:
+                yield flag, ""
+            flag = argument
+        else:
+            yield flag, argument
+            flag = ""
+    if flag:
+        yield flag, ""
+
+
+def _written(planned: Mapping[str, str]) -> Iterator[str]:
+    for flag, value in planned.items():
+        yield flag
+        if value:
+            yield value
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _environment(gpu: Gpu) -> dict[str, str]:
+    if gpu.vendor != "amd":
+        return {}
+    return _AMD_ENVIRONMENT | ({} if gpu.architecture in _WITHOUT_AITER else _AITER_ENVIRONMENT)
+
+
+def _dtype_refusals(request: EngineRequest) -> tuple[str, ...]:
+    wished, gpu = request.dtype, request.gpu
+    if wished is None or wished in gpu.dtypes:
+        return ()
+    runs = " or ".join(gpu.dtypes)
+    return (f"dtype: `{wished}` does not run on {gpu.name}; it runs {runs}; set that, or nothing",)
+
+
+def _missing_flags(planned: Mapping[str, str], flags: FlagList) -> tuple[str, ...]:
+    note = f" ({flags.note})" if flags.note else ""
+    return tuple(
+        f"image: vLLM {flags.version}{note} has no {flag}, which the plan needs; "
+        "the server would not start; choose an image with another version"
+        for flag in planned
+        if flag not in flags.kinds
+    )
+
+
+def _secret_variables(extra: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        f"extraEnv: {name} holds a secret in clear; anyone who sees the pod can read it; "
+        "give it by reference to a Secret"
+        for name, value in sorted(extra.items())
+        if name.endswith(_SECRET_ENDINGS) or looks_secret(value)
+    )
+
+
+def _replaced_variables(planned: Mapping[str, str], extra: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        f"extraEnv: {name} replaces the planned `{planned[name]}`; remove it unless you mean to"
+        for name in sorted(planned.keys() & extra.keys())
+    )

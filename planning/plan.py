@@ -24,6 +24,45 @@ class PlannedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sizing:
+    """How the model runs on one preset; every `_gib` is 2**30 bytes on one GPU, lengths in tokens.
+
+    `cache_gib` is the KV cache of one request of `context_length`, `overhead_gib` the libraries and
+    CUDA graphs; with weights and activation they are `required_gib`. `concurrent_requests` is how
+    many requests of that length the whole cache holds.
+    """
+
+    tensor_parallel: int
+    context_length: int
+    max_num_seqs: int
+    weights_gib: float
+    cache_gib: float
+    activation_gib: float
+    overhead_gib: float
+    required_gib: float
+    usable_gib: float
+    concurrent_requests: float
+    kv_bytes_per_token: float
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one preset: how the model would run there, and why it was refused if it was.
+
+    `sizing` is None where something else than memory refuses the preset.
+    """
+
+    preset: str
+    product: str | None
+    gpus: int
+    hourly_price: float
+    chosen: bool
+    sizing: Sizing | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toleration:
     """A Kubernetes toleration."""
 
@@ -151,5 +190,6 @@ class Plan:
     scaling: Scaling | None
     token_secret: tuple[str, str] | None
     cluster: Cluster
+    verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]

@@ -1,123 +1,223 @@
-"""Which preset serves the model: the one that is named, or the cheapest that holds its weights."""
+"""Which preset serves the model: the one that is named, or the cheapest that fits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from catalog.records import Gpu, Model
 from planning.errors import PlanError
+from planning.fit import Candidate, Sized, candidates
+from planning.overrides import Overrides
+from planning.remedies import remedies
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import Preset
 
-GIB = 2**30
+NOTHING_ASKED = Overrides()
 
-UTILIZATION = 0.92
-"""Share of a GPU's visible memory that vLLM takes: its default since 0.20 (config/cache.py)."""
+_RULE = "weights, activations and the KV cache of one whole request fit on every GPU"
 
-WEIGHTS_OVERHEAD = 1.03
-"""Loaded size over the files' bytes: 17 published "Model loading took" lines give 1.000 to 1.013,
-tensor parallel up to 1.03."""
-
-SMALLEST_CACHE_GIB = 1.0
-"""What must remain for the KV cache and activations; below it no model of the catalogue starts."""
+_LOWER, _CHANGE = "lower", "change"
+# What may be to blame, with its key and what else than removing it helps.
+_KEYS = {
+    "max_model_len": ("maxModelLen", _LOWER),
+    "max_num_seqs": ("maxNumSeqs", _LOWER),
+    "max_num_batched_tokens": ("maxNumBatchedTokens", _LOWER),
+    "gpu_memory_utilization": ("gpuMemoryUtilization", _LOWER),
+    "dtype": ("dtype", _CHANGE),
+    "quantization": ("quantization", _CHANGE),
+    "kv_cache_dtype": ("kvCacheDtype", _CHANGE),
+    "image": ("image", _CHANGE),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
-    """A preset with the GiB per GPU that the model needs there, and that vLLM may use."""
+class Choice:
+    """The chosen preset among all of them, which are in the order of the choice.
 
-    preset: Preset
-    gpu: Gpu
-    tensor_parallel: int
-    needed_gib: float
-    usable_gib: float
+    `forced` holds the reason that `force` has overruled, None where the choice fits.
+    """
 
-    @property
-    def fits(self) -> bool:
-        """Whether the need is within what vLLM may use."""
-        return self.needed_gib <= self.usable_gib
+    chosen: Candidate
+    candidates: tuple[Candidate, ...]
+    forced: str | None
 
 
-def choose(model: Model, presets: Iterable[Preset], *, wanted: str, gpus: Mapping[str, Gpu]) -> Fit:
-    """Choose a preset.
+def choose(
+    model: Model,
+    presets: Iterable[Preset],
+    *,
+    wanted: str = "auto",
+    gpus: Mapping[str, Gpu],
+    overrides: Overrides = NOTHING_ASKED,
+) -> Choice:
+    """Choose by price, then fewest GPUs, then least spare memory, then name, in any order given.
 
     Args:
         model: the model.
         presets: the cluster's presets.
         wanted: a preset's name, or `auto`.
         gpus: GPU facts by their key.
+        overrides: what the user asks of the engine.
 
     Raises:
-        PlanError: a product is unknown, the named preset does not fit, or none does.
+        PlanError: a product is unknown, the context is longer than the model's positions, the
+            named preset does not fit, or none does.
     """
-    with_gpus = [preset for preset in presets if preset.gpus]
-    unknown = [_unknown_product(p, gpus) for p in with_gpus if p.product not in gpus]
-    if unknown:
-        raise PlanError(*unknown)
-    fits = [_fit(model, preset, gpus[preset.product or ""]) for preset in with_gpus]
-    if wanted != "auto":
-        named = next((fit for fit in fits if fit.preset.name == wanted), None)
-        if named is None or not named.fits:
-            raise PlanError(_refused(model, wanted, named))
-        return named
-    fitting = [fit for fit in fits if fit.fits]
-    if not fitting:
-        raise PlanError(_none_fits(model, fits))
-    return min(fitting, key=_order)
+    evaluated = evaluate(model, presets, gpus=gpus, overrides=overrides)
+    if mistakes := [*_too_long(model, overrides), *_converted_twice(model, overrides)]:
+        raise PlanError(*mistakes)
+    named = [found for found in evaluated if wanted in ("auto", found.preset.name)]
+    chosen = next((found for found in named if found.fits), None)
+    forced = None
+    if chosen is None and overrides.force:
+        chosen = min((found for found in named if found.sized), key=_shortfall, default=None)
+        forced = chosen.refusal if chosen else None
+    if chosen is None:
+        raise PlanError(_refused(model, wanted, named, evaluated, overrides))
+    return Choice(chosen=chosen, candidates=evaluated, forced=forced)
 
 
-def _order(fit: Fit) -> tuple[float, int, float, str]:
-    preset = fit.preset
-    return preset.price_per_hour, preset.gpus, fit.usable_gib - fit.needed_gib, preset.name
+def evaluate(
+    model: Model,
+    presets: Iterable[Preset],
+    *,
+    gpus: Mapping[str, Gpu],
+    overrides: Overrides = NOTHING_ASKED,
+) -> tuple[Candidate, ...]:
+    """Evaluate every preset, in the order of the choice.
+
+    Raises:
+        PlanError: a product is unknown, or is not of the vendor that its preset names.
+    """
+    listed = list(presets)
+    mistakes = [mistake for preset in listed for mistake in _product_mistakes(preset, gpus)]
+    if mistakes:
+        raise PlanError(*sorted(mistakes))
+    pairs = [(preset, gpus.get(preset.product or "")) for preset in listed]
+    return tuple(sorted(candidates(model, pairs, overrides), key=_order))
 
 
-def _fit(model: Model, preset: Preset, gpu: Gpu) -> Fit:
-    heads = model.architecture.heads
-    # vLLM refuses a tensor-parallel size that does not divide the attention heads.
-    parallel = max(n for n in range(1, preset.gpus + 1) if heads % n == 0)
-    needed = model.weights_bytes / GIB * WEIGHTS_OVERHEAD / parallel + SMALLEST_CACHE_GIB
-    return Fit(
-        preset=preset,
-        gpu=gpu,
-        tensor_parallel=parallel,
-        needed_gib=needed,
-        usable_gib=gpu.visible_gib * UTILIZATION,
-    )
+def _order(candidate: Candidate) -> tuple[float, int, float, str]:
+    preset, sized = candidate.preset, candidate.sized
+    spare = sized.memory.usable_gib - sized.memory.required_gib if sized else math.inf
+    return preset.price_per_hour, preset.gpus, spare, preset.name
 
 
-def _unknown_product(preset: Preset, gpus: Mapping[str, Gpu]) -> Mistake:
-    near = did_you_mean(preset.product or "", gpus)
+def _shortfall(candidate: Candidate) -> tuple[float, tuple[float, int, float, str]]:
+    return candidate.sized.lacking_gib if candidate.sized else math.inf, _order(candidate)
+
+
+def _product_mistakes(preset: Preset, gpus: Mapping[str, Gpu]) -> list[Mistake]:
+    if not preset.gpus:
+        return []
+    gpu = gpus.get(preset.product or "")
+    if gpu is None:
+        near = did_you_mean(preset.product or "", gpus)
+        return [
+            Mistake(
+                key="presets",
+                wrong=f"'{preset.name}' names the product '{preset.product}'",
+                rule=f"the products are {', '.join(sorted(gpus))}",
+                remedy=f"did you mean '{near}'?" if near else "name one of them",
+            )
+        ]
+    if preset.vendor and preset.vendor != gpu.vendor:
+        return [
+            Mistake(
+                key="presets",
+                wrong=f"'{preset.name}' names the vendor '{preset.vendor}' for '{gpu.key}'",
+                rule=f"{gpu.name} is a device of {gpu.vendor}",
+                remedy=f"set vendor to {gpu.vendor}, or name another product",
+            )
+        ]
+    return []
+
+
+def _too_long(model: Model, overrides: Overrides) -> Iterator[Mistake]:
+    longest = model.architecture.max_position_embeddings
+    asked = overrides.max_model_len
+    if asked and asked > longest and not overrides.force:
+        yield Mistake(
+            key="maxModelLen",
+            wrong=f"{asked} is more than the {longest} positions of {model.id}",
+            rule="vLLM does not start with a context that the model was not built for",
+            remedy=f"set at most {longest}, or force to true if other arguments extend it",
+        )
+
+
+def _converted_twice(model: Model, overrides: Overrides) -> Iterator[Mistake]:
+    if overrides.quantization and model.quantization != "none":
+        yield Mistake(
+            key="quantization",
+            wrong=f"{overrides.quantization} is asked of {model.id}, whose weights are "
+            f"{model.quantization} already",
+            rule="only 16-bit weights can be converted as they load",
+            remedy="remove it: vLLM reads the method from the model's own files",
+        )
+
+
+def _refused(
+    model: Model,
+    wanted: str,
+    named: Sequence[Candidate],
+    evaluated: Sequence[Candidate],
+    overrides: Overrides,
+) -> Mistake:
+    """One mistake that lists what each preset lacks, the cheapest first, and what would help."""
+    alone = wanted != "auto"
+    with_gpu = [found for found in named if found.gpu]
+    listed = ", ".join(_reason(found, named=not alone) for found in with_gpu)
+    where = f"on '{wanted}'" if alone else f"on any preset of {len(named)}"
+    changes = remedies(model, named, overrides)
+    blamed, how = _blamed(model, named, overrides) or ("preset" if alone else "presets", None)
+    if how:
+        changes.append(f"{how} or remove {blamed}")
+    other = next((found.preset.name for found in evaluated if found.fits), None)
+    if alone:
+        changes.append(
+            f"set preset to auto (the cheapest that fits is '{other}')"
+            if other
+            else "choose another preset"
+        )
+    if any(found.sized and _may_start(found.sized) for found in named):
+        changes.append("set force to true to try it all the same")
     return Mistake(
-        key="presets",
-        wrong=f"'{preset.name}' names the product '{preset.product}'",
-        rule=f"the products are {', '.join(sorted(gpus))}",
-        remedy=f"did you mean '{near}'?" if near else "name one of them",
+        key=blamed,
+        wrong=f"{model.id} does not fit {where} ({listed or 'no GPU there'})",
+        rule=_RULE,
+        remedy=", or ".join(changes) or "add a preset with other GPUs, or choose another model",
     )
 
 
-def _lacks(fit: Fit) -> str:
-    return (
-        f"{fit.preset.name} needs {fit.needed_gib:.1f} GiB per GPU and vLLM may use "
-        f"{fit.usable_gib:.1f} GiB"
-    )
+def _reason(candidate: Candidate, *, named: bool) -> str:
+    name = f"{candidate.preset.name} " if named else ""
+    sized = candidate.sized
+    if sized and not sized.memory.fits:
+        memory = sized.memory
+        return (
+            f"{name}lacks {sized.lacking_gib:.1f} GiB per GPU, {memory.required_gib:.1f} of "
+            f"{memory.usable_gib:.1f} at context {sized.engine.max_model_len}"
+        )
+    return f"{name.strip()}: {candidate.refusal}" if named else f"{candidate.refusal}"
 
 
-def _refused(model: Model, wanted: str, fit: Fit | None) -> Mistake:
-    wrong = f"{model.id} on {_lacks(fit)}" if fit else f"'{wanted}' has no GPU"
-    return Mistake(
-        key="preset",
-        wrong=wrong,
-        rule="the weights and a KV cache fit on every GPU",
-        remedy="choose a larger preset, or auto for the cheapest that fits",
-    )
+def _may_start(sized: Sized) -> bool:
+    """Whether forcing is worth a try: weights are certain, the rest is an upper bound."""
+    return sized.memory.weights_gib < sized.memory.usable_gib
 
 
-def _none_fits(model: Model, fits: list[Fit]) -> Mistake:
-    listed = ", ".join(_lacks(fit) for fit in fits) or "no preset has a GPU"
-    return Mistake(
-        key="presets",
-        wrong=f"{model.id} fits on none ({listed})",
-        rule="the weights and a KV cache fit on every GPU",
-        remedy="add a preset with larger or more GPUs, or choose a smaller or quantised model",
-    )
+def _blamed(
+    model: Model, named: Sequence[Candidate], overrides: Overrides
+) -> tuple[str, str] | None:
+    """The key of the one override without which a preset would fit, and what to do with it."""
+    presets = [(found.preset, found.gpu) for found in named]
+    for attribute, found in _KEYS.items():
+        plain = getattr(NOTHING_ASKED, attribute)
+        if getattr(overrides, attribute) == plain:
+            continue
+        without = replace(overrides, **{attribute: plain})
+        if any(candidate.fits for candidate in candidates(model, presets, without)):
+            return found
+    return None

@@ -2,121 +2,144 @@
 
 from __future__ import annotations
 
-from catalog.loader import UnknownNameError, find_model, load_gpus
-from catalog.records import Model
-from planning.engine_args import context_length, environment, serve_args
+from collections.abc import Iterator
+
+from catalog.loader import load_gpus
+from catalog.records import Gpu, Model
 from planning.errors import PlanError
+from planning.facts import catalogue_model, is_catalogued
+from planning.fit import Candidate, Sized
 from planning.names import Names
-from planning.plan import (
-    Cache,
-    Cluster,
-    Ingress,
-    Placement,
-    Plan,
-    PlannedModel,
-    Server,
-    Toleration,
-)
-from planning.presets import Fit, choose
+from planning.overrides import overrides_of
+from planning.plan import Cache, Cluster, Ingress, Placement, Plan, PlannedModel, Toleration
+from planning.presets import choose
 from planning.rollout import cache_size, start_budget
 from planning.scaling import plan_scaling
+from planning.serving import CACHE_PATH, serve
+from planning.verdicts import notes, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
-__all__ = ["PlanError", "make_plan"]
+__all__ = ["CACHE_PATH", "PlanError", "make_plan"]
 
-CACHE_PATH = "/models"
-"""Where the cache is mounted; HF_HOME points here."""
+_DEVELOPMENT = "dev"
+_BRANCH = "main"
 
 
-def make_plan(settings: StackSettings, *, stack: str) -> Plan:
+def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None) -> Plan:
     """Derive everything that components need; the same input gives the same plan.
 
     Args:
         settings: the checked stack config.
-        stack: the stack's name, for the host template.
+        stack: the stack's name, for the host template and what only development may do.
+        model: its facts; without them the catalogue's are taken.
 
     Raises:
         PlanError: the settings cannot be served.
     """
-    model = _model(settings.model)
-    revision = _revision(model, settings)
-    gpus = {gpu.key: gpu for gpu in load_gpus()}
-    fit = choose(model, settings.presets, wanted=settings.preset, gpus=gpus)
+    model = model or catalogue_model(settings.model)
+    revision = _revision(model, settings, stack)
+    overrides, gpus = overrides_of(settings), {gpu.key: gpu for gpu in load_gpus()}
+    choice = choose(model, settings.presets, wanted=settings.preset, gpus=gpus, overrides=overrides)
+    gpu, sized = choice.chosen.settled()
+    served = serve(model, revision, choice.chosen, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
         extra_labels=tuple(sorted(settings.labels.items())),
-        model=PlannedModel(
-            id=model.id,
-            revision=revision,
-            served_name=settings.served_model_name or model.id,
-            context_length=context_length(model, settings),
-            chat=model.task == "chat",
-            weights_gib=model.weights_bytes / 2**30,
-        ),
-        placement=_placement(fit, settings),
-        server=_server(model, revision, fit, settings),
+        model=_planned_model(model, revision, sized, settings),
+        placement=_placement(choice.chosen, gpu, sized, settings),
+        server=served.server,
         start=start_budget(model.weights_bytes, override=settings.rollout.start_seconds),
         cache=_cache(model, names, settings),
         ingress=_ingress(names, stack, settings),
         scaling=plan_scaling(settings.autoscaling),
         token_secret=_token_secret(settings),
-        cluster=Cluster(
-            context=settings.kubernetes.context,
-            cluster_id=settings.kubernetes.cluster_id or settings.kubernetes.context,
-            render_to=settings.kubernetes.render_to,
+        cluster=_cluster(settings),
+        verdicts=verdicts(choice),
+        notes=(*notes(model, choice, sized, settings), *_pin_notes(model)),
+        warnings=(
+            *warnings(model, choice, settings, overrides),
+            *served.warnings,
+            *_revision_warnings(model, revision, settings),
+            *_ingress_warnings(settings),
         ),
-        notes=(
-            f"weights {model.weights_bytes / 2**30:.1f} GiB: {fit.needed_gib:.1f} GiB per GPU "
-            f"of {fit.usable_gib:.1f} GiB usable, tensor parallel {fit.tensor_parallel}",
-        ),
-        warnings=_warnings(fit, settings),
     )
 
 
-def _model(name: str) -> Model:
-    try:
-        return find_model(name)
-    except UnknownNameError as error:
-        near = " or ".join(error.near)
-        raise PlanError(
-            Mistake(
-                key="model",
-                wrong=f"'{name}' is not in the catalogue",
-                rule="a model is planned from its facts in catalog/models.yaml",
-                remedy=f"did you mean {near}?" if near else "name one of its models",
-            )
-        ) from None
+def _planned_model(
+    model: Model, revision: str, sized: Sized, settings: StackSettings
+) -> PlannedModel:
+    return PlannedModel(
+        id=model.id,
+        revision=revision,
+        served_name=settings.served_model_name or model.id,
+        context_length=sized.engine.max_model_len,
+        chat=model.task == "chat",
+        weights_gib=model.weights_bytes / 2**30,
+    )
 
 
-def _revision(model: Model, settings: StackSettings) -> str:
+def _cluster(settings: StackSettings) -> Cluster:
+    return Cluster(
+        context=settings.kubernetes.context,
+        cluster_id=settings.kubernetes.cluster_id or settings.kubernetes.context,
+        render_to=settings.kubernetes.render_to,
+    )
+
+
+def _revision(model: Model, settings: StackSettings, stack: str) -> str:
     revision = settings.revision or model.revision
+    if revision is None and stack == _DEVELOPMENT:
+        return _BRANCH
     if revision is None:
         raise PlanError(
             Mistake(
                 key="revision",
                 wrong=f"is missing, and the catalogue knows no commit of {model.id}",
-                rule="a stack serves one commit, since a branch changes under it",
-                remedy="set revision to a commit sha of the model's repository",
+                rule=f"only the stack '{_DEVELOPMENT}' serves a branch, since it changes under it",
+                remedy=f"pin it with `make lock MODEL={model.id}`, or set revision to a commit sha",
             )
         )
     return revision
 
 
-def _placement(fit: Fit, settings: StackSettings) -> Placement:
-    preset = fit.preset
+def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> Iterator[str]:
+    if settings.revision is None and not is_catalogued(model):
+        yield (
+            f"revision: {revision[:12]} is what {_BRANCH} of {model.id} names today, and another "
+            f"day may bring a rollout; pin it with `make lock MODEL={model.id}`, or set revision"
+        )
+    elif revision == _BRANCH:
+        yield (
+            f"revision: {model.id} is served at {_BRANCH}, which changes under the stack; pin it "
+            f"with `make lock MODEL={model.id}`"
+        )
+    elif model.revision and revision != model.revision:
+        yield (
+            f"revision: the facts of {model.id} are those of {model.revision[:12]}, not of "
+            f"{revision[:12]}; the sizes may differ"
+        )
+
+
+def _pin_notes(model: Model) -> Iterator[str]:
+    if not is_catalogued(model):
+        yield f"facts: from the Hub; pin them with `make lock MODEL={model.id}`"
+
+
+def _placement(chosen: Candidate, gpu: Gpu, sized: Sized, settings: StackSettings) -> Placement:
+    preset = chosen.preset
     return Placement(
         preset=preset.name,
-        vendor=fit.gpu.vendor,
-        product=fit.gpu.key,
+        vendor=gpu.vendor,
+        product=gpu.key,
         gpus=preset.gpus,
-        gpu_resource=fit.gpu.resource_name,
+        gpu_resource=gpu.resource_name,
         cpu=preset.cpu,
         memory=preset.memory,
         # NCCL exchanges between the ranks of one pod through shared memory.
-        shared_memory="2Gi" if fit.tensor_parallel == 1 else "16Gi",
+        shared_memory="2Gi" if sized.tensor_parallel == 1 else "16Gi",
         node_selector=tuple(sorted((preset.pool.node_selector | settings.node_selector).items())),
         tolerations=tuple(
             Toleration(
@@ -130,20 +153,6 @@ def _placement(fit: Fit, settings: StackSettings) -> Placement:
         ),
         priority_class=settings.priority_class,
         hourly_price=preset.price_per_hour,
-    )
-
-
-def _server(model: Model, revision: str, fit: Fit, settings: StackSettings) -> Server:
-    scaling = settings.autoscaling
-    replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.replicas
-    most = scaling.max_replicas if scaling.enabled else settings.replicas
-    return Server(
-        image=settings.image or fit.gpu.image.reference,
-        args=serve_args(model, revision, fit, settings),
-        env=environment(CACHE_PATH, settings),
-        replicas=replicas,
-        strategy="RollingUpdate" if most > 1 else "Recreate",
-        autoscaled=scaling.enabled,
     )
 
 
@@ -184,21 +193,9 @@ def _token_secret(settings: StackSettings) -> tuple[str, str] | None:
     return (reference.name, reference.key) if reference else None
 
 
-def _warnings(fit: Fit, settings: StackSettings) -> tuple[str, ...]:
-    warnings: list[str] = []
-    if fit.gpu.warning:
-        warnings.append(f"preset: {fit.gpu.key}: {fit.gpu.warning}")
-    scaling = settings.autoscaling
-    most = scaling.max_replicas if scaling.enabled else settings.replicas
-    if fit.preset.capacity is not None and most > fit.preset.capacity:
-        warnings.append(
-            f"{'autoscaling.maxReplicas' if scaling.enabled else 'replicas'}: {most} pods of "
-            f"'{fit.preset.name}' are more than its capacity of {fit.preset.capacity}; "
-            "the rest would stay Pending"
-        )
+def _ingress_warnings(settings: StackSettings) -> Iterator[str]:
     if settings.ingress.enabled and settings.ingress.auth == "none":
-        warnings.append(
+        yield (
             "ingress.auth: none, so whoever reaches the host can use the model; "
             "set ingress.enabled to false to keep it inside the cluster"
         )
-    return tuple(warnings)

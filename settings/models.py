@@ -251,8 +251,24 @@ class StackSettings(Section):
     dtype: Literal["auto", "bfloat16", "float16", "half"] | None = Field(
         default=None, description="of the weights; default: vLLM's choice"
     )
+    max_num_seqs: int | None = Field(
+        default=None, ge=1, description="sequences in one batch; default: planned"
+    )
+    max_num_batched_tokens: int | None = Field(
+        default=None, ge=1, description="tokens in one batch; default: planned"
+    )
+    quantization: Literal["fp8"] | None = Field(
+        default=None,
+        description="`fp8` converts 16-bit weights as they load; default: as published",
+    )
+    kv_cache_dtype: Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"] | None = Field(
+        default=None, description="of the KV cache; default: that of the activations"
+    )
     gpu_memory_utilization: float | None = Field(
         default=None, gt=0, le=1, description="share of GPU memory for vLLM; default: planned"
+    )
+    force: bool = Field(
+        default=False, description="obey the keys above even where the plan says it cannot fit"
     )
     server_extra_args: tuple[Text, ...] = Field(default=(), description="added to `vllm serve`")
     extra_env: dict[str, Text] = Field(default={}, description="plain variables of the container")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi.runtime import config as runtime_config
@@ -24,6 +24,8 @@ class Secrets:
     """Secret values of the stack config; they travel as Pulumi secrets only."""
 
     hugging_face_token: pulumi.Output[str] | None
+    look_up_token: str | None = field(default=None, repr=False)
+    """The same token in clear, for the one look-up of a model; never put it into a resource."""
 
 
 def read_settings() -> tuple[StackSettings, Secrets]:
@@ -40,7 +42,10 @@ def read_settings() -> tuple[StackSettings, Secrets]:
     parsed = parse(raw, secret=secret)
     if parsed.settings is None:
         raise ConfigError(parsed.mistakes)
-    return parsed.settings, Secrets(hugging_face_token=config.get_secret("huggingFaceToken"))
+    return parsed.settings, Secrets(
+        hugging_face_token=config.get_secret("huggingFaceToken"),
+        look_up_token=raw.get("huggingFaceToken"),
+    )
 
 
 def _namespace_values(namespace: str) -> dict[str, str]:

@@ -102,6 +102,17 @@ def _scaling(settings: StackSettings) -> Iterator[Mistake]:
         )
 
 
+def _batch(settings: StackSettings) -> Iterator[Mistake]:
+    sequences, tokens = settings.max_num_seqs, settings.max_num_batched_tokens
+    if sequences and tokens and tokens < sequences:
+        yield Mistake(
+            key="maxNumBatchedTokens",
+            wrong=f"{tokens} is below maxNumSeqs ({sequences})",
+            rule="a batch holds at least one token of each sequence",
+            remedy="raise maxNumBatchedTokens or lower maxNumSeqs",
+        )
+
+
 def _cache(settings: StackSettings) -> Iterator[Mistake]:
     scaling = settings.autoscaling
     most = scaling.max_replicas if scaling.enabled else settings.replicas
@@ -127,4 +138,4 @@ def _ingress(settings: StackSettings) -> Iterator[Mistake]:
         )
 
 
-_RULES: tuple[_Rule, ...] = (_cluster, _presets, _scaling, _cache, _ingress)
+_RULES: tuple[_Rule, ...] = (_cluster, _presets, _batch, _scaling, _cache, _ingress)

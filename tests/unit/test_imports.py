@@ -19,12 +19,13 @@ ALLOWED: dict[str, set[str]] = {
     "settings/pulumi_config.py": SETTINGS | {"pulumi"},
     "catalog": {"catalog", "yaml"},
     "planning": PLANNING,
-    "planning/hub.py": PLANNING | {"huggingface_hub"},
+    "planning/hub.py": PLANNING | {"huggingface_hub", "httpx2"},
     "components": {"components", "planning", "pulumi", "pulumi_kubernetes"},
     "cluster": {"cluster", "planning", "settings", "lightkube", "httpx2"},
     "sandbox": {"sandbox", "tools", "yaml"},
     # Runs before there is a virtual environment.
     "tools": {"tools"},
+    "benchmarks": {"benchmarks", "catalog", "planning", "settings", "yaml"},
     "docs": {"docs", "catalog", "planning", "settings", "yaml", "pydantic"},
 }
 """Packages beside the standard library, by file or by top-level directory; a file goes first."""

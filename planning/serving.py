@@ -1,0 +1,103 @@
+"""The server of the chosen preset: command line, environment, image and replicas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.flags import load_flags
+from catalog.records import Model
+from planning.engine_args import EngineCommand, EngineRequest, engine_command
+from planning.errors import PlanError
+from planning.fit import Candidate
+from planning.names import PORT
+from planning.overrides import overrides_of, served_release
+from planning.plan import Server
+from settings.mistakes import Mistake
+from settings.models import StackSettings
+
+CACHE_PATH = "/models"
+"""Where the cache is mounted; HF_HOME points here."""
+
+_HOME = "/home/vllm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The server, and what the preview warns of."""
+
+    server: Server
+    warnings: tuple[str, ...]
+
+
+def serve(model: Model, revision: str, chosen: Candidate, settings: StackSettings) -> Served:
+    """Write the server that runs the model on the chosen ranks.
+
+    Raises:
+        PlanError: an argument or variable of the user's cannot be taken.
+    """
+    request = _request(model, revision, chosen, settings)
+    release = served_release(request.gpu, overrides_of(settings))
+    command = engine_command(request, load_flags(release))
+    if command.refusals:
+        raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
+    scaling = settings.autoscaling
+    replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.replicas
+    most = scaling.max_replicas if scaling.enabled else settings.replicas
+    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME}
+    return Served(
+        server=Server(
+            image=settings.image or request.gpu.image.reference,
+            args=command.args,
+            env=tuple(sorted((dict(command.env) | paths).items())),
+            replicas=replicas,
+            strategy="RollingUpdate" if most > 1 else "Recreate",
+            autoscaled=scaling.enabled,
+        ),
+        warnings=_warnings(command, settings, paths),
+    )
+
+
+def _request(
+    model: Model, revision: str, chosen: Candidate, settings: StackSettings
+) -> EngineRequest:
+    gpu, sized = chosen.settled()
+    overrides = overrides_of(settings)
+    engine = sized.engine
+    utilization = sized.memory.gpu_memory_utilization
+    return EngineRequest(
+        model=model,
+        gpu=gpu,
+        tensor_parallel=sized.tensor_parallel,
+        max_model_len=engine.max_model_len,
+        max_num_seqs=engine.max_num_seqs,
+        max_num_batched_tokens=engine.max_num_batched_tokens,
+        # The user's own value differs from what memory allows only when it is forced.
+        gpu_memory_utilization=overrides.gpu_memory_utilization or utilization,
+        revision=revision,
+        served_model_name=settings.served_model_name or model.id,
+        port=PORT,
+        dtype=overrides.dtype,
+        quantization=overrides.quantization,
+        kv_cache_dtype=overrides.kv_cache_dtype,
+        extra_args=settings.server_extra_args,
+        extra_env=settings.extra_env,
+    )
+
+
+def _mistake(refusal: str) -> Mistake:
+    """Read `key: wrong; rule; remedy`, where the rule may be missing."""
+    key, _, rest = refusal.partition(": ")
+    wrong, *middle, remedy = rest.split("; ")
+    rule = "; ".join(middle) or "the plan cannot hold beside it"
+    return Mistake(key=key, wrong=wrong, rule=rule, remedy=remedy)
+
+
+def _warnings(
+    command: EngineCommand, settings: StackSettings, paths: dict[str, str]
+) -> tuple[str, ...]:
+    kept = tuple(
+        f"extraEnv: {name} is ignored, since the plan sets it to {value}; remove it"
+        for name, value in sorted(paths.items())
+        if name in settings.extra_env
+    )
+    return (*command.warnings, *kept)

@@ -1,0 +1,28 @@
+"""The Hub stand-in as a fixture, without any Hugging Face setting of the user."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from planning.hub_retry import Patience
+from tests.hub.stand_in import HubStandIn, running_hub
+
+READER = "hf_reader"
+STRANGER = "hf_stranger"
+
+IMPATIENT = Patience(answer=0.2, pauses=(0.01, 0.02), total=2.0)
+"""The same waiting in a fraction of the time."""
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[HubStandIn]:
+    """A stand-in that HF_ENDPOINT points to, with two valid tokens and no token in use."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "tokens"))
+    with running_hub(tokens=frozenset({READER, STRANGER})) as stand_in:
+        monkeypatch.setenv("HF_ENDPOINT", stand_in.endpoint)
+        yield stand_in
