@@ -10,7 +10,8 @@ from lightkube import Client, generic_resource
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apiregistration_v1 import APIService
-from lightkube.resources.core_v1 import Event, Node, Pod
+from lightkube.resources.core_v1 import Event, Node, PersistentVolumeClaim, Pod
+from lightkube.utils.quantity import parse_quantity
 
 _NOT_FOUND = 404
 _HTTP_SCALED_OBJECT = cast("Any", generic_resource).create_namespaced_resource(
@@ -117,6 +118,22 @@ def has_http_scaled_object(client: Client, namespace: str, name: str) -> bool:
     except ApiError as error:
         return _absent(error)
     return True
+
+
+def read_claim_bytes(client: Client, namespace: str, name: str) -> int | None:
+    """Read the bytes that a claim asks for; None where there is no such claim."""
+    try:
+        claim = client.get(PersistentVolumeClaim, name, namespace=namespace)
+    except ApiError as error:
+        _absent(error)
+        return None
+    body: dict[str, Any] = cast("Any", claim).to_dict()
+    return quantity_bytes(body["spec"]["resources"]["requests"]["storage"])
+
+
+def quantity_bytes(quantity: str) -> int:
+    """Give the bytes of a Kubernetes quantity such as 30Gi."""
+    return int(parse_quantity(quantity) or 0)
 
 
 def _absent(error: ApiError) -> bool:

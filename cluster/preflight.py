@@ -13,10 +13,12 @@ from cluster.observed import (
     ObservedNode,
     has_external_metrics,
     has_http_scaled_object,
+    quantity_bytes,
+    read_claim_bytes,
     read_nodes,
     serves,
 )
-from planning.plan import Placement, Plan
+from planning.plan import Cache, Placement, Plan
 from settings.mistakes import Mistake
 
 _DEFINITIONS = {
@@ -60,9 +62,42 @@ def _findings(plan: Plan, client: Client) -> Findings:
                 "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
                 "available); the objects are accepted, but replicas do not follow the load"
             )
+    if plan.cache.claim is not None:
+        held = read_claim_bytes(client, plan.names.namespace, plan.cache.claim)
+        mistakes += cache_mistakes(plan.cache, held)
     if not any(_suits(node, plan.placement) for node in read_nodes(client)):
         warnings.append(_no_pool(plan))
     return Findings(mistakes=tuple(mistakes), warnings=tuple(warnings))
+
+
+def cache_mistakes(cache: Cache, held: int | None) -> list[Mistake]:
+    """Compare the planned cache with its claim, which has `held` bytes or does not exist yet."""
+    size = held if held and not cache.size_is_asked else quantity_bytes(cache.size)
+    if held is not None and size < held:
+        return [
+            Mistake(
+                key="cache.size",
+                wrong=f"{cache.size} is less than the {_gib(held)} of the claim '{cache.claim}'",
+                rule="a claim can grow and never shrink",
+                remedy="remove cache.size to keep the claim as it is, or raise it",
+            )
+        ]
+    if size < cache.files_bytes:
+        return [
+            Mistake(
+                key="cache.size",
+                wrong=f"the claim '{cache.claim}' has {_gib(size)}, and the model's files take "
+                f"{_gib(cache.files_bytes)}",
+                rule="the cache holds the whole model",
+                remedy="raise cache.size (a claim that exists needs a class that expands), or "
+                "choose a smaller model",
+            )
+        ]
+    return []
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
 
 
 def _scaling_mistakes(plan: Plan, kind: str, client: Client) -> list[Mistake]:

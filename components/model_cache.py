@@ -46,6 +46,8 @@ class ModelCache(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(args.after),
+                # A claim cannot shrink, so a size that nobody asked for is for its creation.
+                ignore_changes=None if cache.size_is_asked else ["spec.resources.requests.storage"],
                 protect=cache.retain,
                 retain_on_delete=cache.retain,
             ),

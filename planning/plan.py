@@ -123,10 +123,16 @@ class StartBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
-    """The volume of the model's files; without a claim it lives and dies with the pod."""
+    """The volume of the model's files; without a claim it lives and dies with the pod.
+
+    `size` is a Kubernetes quantity. A claim keeps the size it was made with unless the stack asks
+    for another, so that a smaller model does not shrink it.
+    """
 
     claim: str | None
     size: str
+    size_is_asked: bool
+    files_bytes: int
     storage_class: str | None
     access_mode: str
     retain: bool

@@ -90,19 +90,19 @@ def _cluster(settings: StackSettings) -> Cluster:
 
 
 def _revision(model: Model, settings: StackSettings, stack: str) -> str:
-    revision = settings.revision or model.revision
-    if revision is None and stack == _DEVELOPMENT:
-        return _BRANCH
-    if revision is None:
-        raise PlanError(
-            Mistake(
-                key="revision",
-                wrong=f"is missing, and the catalogue knows no commit of {model.id}",
-                rule=f"only the stack '{_DEVELOPMENT}' serves a branch, since it changes under it",
-                remedy=f"pin it with `make lock MODEL={model.id}`, or set revision to a commit sha",
-            )
+    known = settings.revision or model.revision
+    pinned = settings.revision is not None or (known is not None and is_catalogued(model))
+    if pinned or stack == _DEVELOPMENT:
+        return known or _BRANCH
+    today = f"set revision to {known}, which {_BRANCH} names today" if known else "set revision"
+    raise PlanError(
+        Mistake(
+            key="revision",
+            wrong=f"is missing, and the catalogue knows no commit of {model.id}",
+            rule=f"only the stack '{_DEVELOPMENT}' serves a branch, since it changes under it",
+            remedy=f"pin it with `make lock MODEL={model.id}`, or {today}",
         )
-    return revision
+    )
 
 
 def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> Iterator[str]:
@@ -161,6 +161,8 @@ def _cache(model: Model, names: Names, settings: StackSettings) -> Cache:
     return Cache(
         claim=names.cache if asked.enabled else None,
         size=asked.size or cache_size(model.weights_bytes),
+        size_is_asked=asked.size is not None,
+        files_bytes=model.weights_bytes,
         storage_class=asked.storage_class,
         access_mode=asked.access_mode,
         retain=asked.retain and asked.enabled,

@@ -27,7 +27,7 @@ AMD = "amd-mi300x-1"
 NAMESPACE = "llm"
 SERVER = "app.kubernetes.io/instance=vllm,app.kubernetes.io/component=server"
 
-WARM_UP_SECONDS = 8.0
+WARM_UP_SECONDS = 15.0
 """Under 5 s on an idle machine; the margin is for a busy one."""
 
 START_SECONDS = 15
@@ -189,6 +189,31 @@ def test_the_token_stands_in_clear_in_no_object_but_its_secret(deployed: Deploye
     assert carriers == {"Secret"}
     said = "".join(deployed.project.transcript)
     assert not [spelling for spelling in clear_spellings(TOKEN) if spelling in said]
+
+
+def test_a_cache_keeps_its_size_through_changes_of_model_and_grows_when_asked(
+    deployed: Deployed,
+) -> None:
+    def claim() -> tuple[str, str]:
+        found = deployed.get("persistentvolumeclaim", "vllm-cache")
+        return found["metadata"]["uid"], found["spec"]["resources"]["requests"]["storage"]
+
+    project, (uid, size) = deployed.project, claim()
+    project.succeed("config", "set", "model", "mistralai/Mistral-Small-3.2-24B-Instruct-2506")
+    refused = project.run("up", "--yes", "--skip-preview")
+    assert refused.returncode != 0
+    assert "cache.size: the claim 'vllm-cache' has 30.0 GiB" in refused.stdout
+    assert claim() == (uid, size)
+    project.succeed("config", "set", "--path", "cache.size", "100Gi")
+    project.up()
+    assert claim() == (uid, "100Gi")
+    project.succeed("config", "set", "--path", "cache.size", "50Gi")
+    refused = project.run("up", "--yes", "--skip-preview")
+    assert "cache.size: 50Gi is less than the 100.0 GiB" in refused.stdout
+    project.succeed("config", "rm", "--path", "cache.size")
+    project.succeed("config", "set", "model", "mistral-7b-instruct")
+    project.up()
+    assert claim() == (uid, "100Gi")
 
 
 def test_without_a_matching_node_up_ends_in_its_budget_and_the_diagnosis_says_why(

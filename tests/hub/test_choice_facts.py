@@ -26,7 +26,7 @@ def test_a_looked_up_model_is_served_at_its_commit_and_the_preview_says_how_to_p
 ) -> None:
     hub.add(Repository(NEW, mistral_7b_files()))
     settings = stack_settings([preset("t4"), preset("l4")], model=NEW)
-    plan = make_plan(settings, stack="prod", model=model_facts(NEW))
+    plan = make_plan(settings, stack="dev", model=model_facts(NEW))
     assert plan.model.revision == COMMIT
     assert plan.placement.preset == "l4-1"
     assert f"make lock MODEL={NEW}" in "\n".join(preview_lines(plan))
@@ -34,6 +34,18 @@ def test_a_looked_up_model_is_served_at_its_commit_and_the_preview_says_how_to_p
     pinned = stack_settings([preset("l4")], model=NEW, revision=COMMIT)
     plan = make_plan(pinned, stack="prod", model=model_facts(NEW, revision=COMMIT))
     assert not any(line.startswith("revision: ") for line in plan.warnings)
+
+
+def test_outside_dev_a_looked_up_model_needs_its_commit_which_the_message_names(
+    hub: HubStandIn,
+) -> None:
+    hub.add(Repository(NEW, mistral_7b_files()))
+    settings = stack_settings([preset("l4")], model=NEW)
+    with pytest.raises(PlanError) as caught:
+        make_plan(settings, stack="prod", model=model_facts(NEW))
+    text = str(only(caught.value.mistakes))
+    assert text.startswith("revision: is missing")
+    assert f"set revision to {COMMIT}, which main names today" in text
 
 
 def test_a_model_of_the_catalogue_asks_the_hub_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
