@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from docs.tables import ROOT, TABLES, render
+from docs.tables import NAMES, ROOT, render
 
 README = ROOT / "README.md"
 
@@ -52,9 +52,9 @@ def _found(text: str) -> list[re.Match[str]]:
             "its own and <!-- /table -->"
         )
     for match in found:
-        if match["name"] not in TABLES:
+        if match["name"] not in NAMES:
             raise MarkerError(
-                f"table:{match['name']} is not a table; the tables are {', '.join(TABLES)}"
+                f"table:{match['name']} is not a table; the tables are {', '.join(NAMES)}"
             )
     return found
 

@@ -12,9 +12,12 @@ from typing import Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from catalog.loader import load_gpus, load_models
+from planning.explain import preview_lines
+from planning.stack import make_plan
 from settings.models import Preset, Section, StackSettings, Toleration
-from settings.parse import SECRET_KEYS
+from settings.parse import SECRET_KEYS, parse
 from settings.preset_files import read_presets
+from settings.stack_files import read_stack_file
 
 ROOT = Path(__file__).resolve().parent.parent
 GIB = 2**30
@@ -85,9 +88,20 @@ def render(name: str) -> str:
     Raises:
         KeyError: there is no table of that name.
     """
+    if name == PREVIEW:
+        return f"```text\n{_preview()}\n```\n"
     header, rows = TABLES[name]()
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(_cell(text) for text in line)} |\n" for line in lines)
+
+
+def _preview() -> str:
+    """What a preview of the dev stack says of its plan."""
+    file = read_stack_file(ROOT / "Pulumi.dev.yaml")
+    settings = parse(file.raw, secret=file.secret).settings
+    if settings is None:
+        raise ValueError("Pulumi.dev.yaml: has mistakes; run `make preview`, which names them")
+    return "\n".join(preview_lines(make_plan(settings, stack="dev")))
 
 
 def config_keys() -> list[str]:
@@ -231,3 +245,7 @@ TABLES = {
     "presets": _presets,
 }
 """Tables by the name that a marker in the README gives."""
+
+PREVIEW = "preview"
+NAMES = (*TABLES, PREVIEW)
+"""Everything that a marker may name."""
