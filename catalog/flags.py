@@ -46,7 +46,9 @@ class FlagList:
         name = option_name(argument)
         if name in self.spellings:
             return (self.spellings[name],)
-        prefixed = {flag for spelling, flag in self.spellings.items() if spelling.startswith(name)}
+        # argparse shortens a single-dash option only where no value is joined to it by `=`.
+        start = name if name.startswith("--") else argument
+        prefixed = {flag for spelling, flag in self.spellings.items() if spelling.startswith(start)}
         if not name.startswith("--"):
             prefixed |= {flag for letter, flag in self.spellings.items() if letter == name[:2]}
         return tuple(sorted(prefixed))

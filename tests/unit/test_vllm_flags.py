@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog.flags import FlagList, is_option, load_flags
@@ -217,6 +217,7 @@ PARSER = RecordingParser(FLAGS)
 
 
 @settings(max_examples=300, deadline=None)
+@example("-ac", 2, "=7")
 @given(st.sampled_from(sorted(FLAGS.spellings)), st.integers(2, 40), st.sampled_from(["", "=7"]))
 def test_a_shortened_spelling_means_what_argparse_says_it_means(
     spelling: str, length: int, value: str
