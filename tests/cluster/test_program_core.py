@@ -31,7 +31,8 @@ WARM_UP_SECONDS = 15.0
 """Under 5 s on an idle machine; the margin is for a busy one."""
 
 START_SECONDS = 15
-MARGIN_SECONDS = 15
+MARGIN_SECONDS = 60.0
+"""What a busy machine adds; Pulumi's default would wait for ten minutes."""
 
 ABSENT_PRESET = """\
 presets:
@@ -228,20 +229,22 @@ def test_without_a_matching_node_up_ends_in_its_budget_and_the_diagnosis_says_wh
         ("rollout", json.dumps({"startSeconds": START_SECONDS})),
     ):
         project.succeed("config", "set", key, value)
-    began = time.monotonic()
-    done = project.run("up", "--yes", "--skip-preview")
-    seconds = time.monotonic() - began
+    try:
+        began = time.monotonic()
+        done = project.run("up", "--yes", "--skip-preview")
+        seconds = time.monotonic() - began
+        diagnosis = project.execute("python", "-m", "cluster", "diagnose", "--stack", STACK)
+    finally:
+        project.succeed("destroy", "--yes", "--skip-preview")
     assert done.returncode != 0
     assert START_SECONDS < seconds < START_SECONDS + MARGIN_SECONDS
     assert "preset: no node has nvidia.com/gpu.product=NVIDIA-Nowhere" in done.stdout + done.stderr
-    diagnosis = project.execute("python", "-m", "cluster", "diagnose", "--stack", STACK)
     assert diagnosis.returncode == 0, diagnosis.stderr
     assert "FailedScheduling" in diagnosis.stdout
     assert "pools that offer 1 nvidia.com/gpu" in diagnosis.stdout
     assert "nvidia.com/gpu.product is NVIDIA-L4, the pod asks for NVIDIA-Nowhere" in (
         diagnosis.stdout
     )
-    project.succeed("destroy", "--yes", "--skip-preview")
 
 
 def test_destroy_leaves_no_object_of_the_app(deployed: Deployed) -> None:
