@@ -154,5 +154,4 @@ def test_a_preview_of_a_rendered_stack_takes_seconds(rendered: PulumiProject) ->
     began = time.monotonic()
     rendered.succeed("preview")
     # 1.6 s on two idle cores; the margin is for busy ones.
-    # 2 s on an idle machine.
     assert time.monotonic() - began < 30
