@@ -1,0 +1,111 @@
+"""The server's pod: what it asks of the scheduler, its container and its security."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_kubernetes.core.v1 import (
+    CapabilitiesArgs,
+    ContainerArgs,
+    ContainerPortArgs,
+    EnvVarArgs,
+    EnvVarSourceArgs,
+    HTTPGetActionArgs,
+    PodSecurityContextArgs,
+    PodSpecArgs,
+    ProbeArgs,
+    ResourceRequirementsArgs,
+    SeccompProfileArgs,
+    SecretKeySelectorArgs,
+    SecurityContextArgs,
+    TolerationArgs,
+)
+
+from manifests.volumes import server_mounts, server_volumes
+from planning.names import PORT
+from planning.plan import Plan
+
+Token = tuple[pulumi.Input[str], str]
+"""Name and key of the Secret that holds the Hugging Face token."""
+
+_USER = 2000
+"""The uid that vLLM's images prepare for a server that is not root; its group is 0."""
+
+_PROBE_PERIOD_SECONDS = 10
+
+
+def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
+    """Build the pod."""
+    placement = plan.placement
+    return PodSpecArgs(
+        service_account_name=plan.names.server,
+        automount_service_account_token=False,
+        # A Service called `vllm` would otherwise set VLLM_PORT to an address.
+        enable_service_links=False,
+        node_selector=dict(placement.node_selector) or None,
+        priority_class_name=placement.priority_class,
+        tolerations=[
+            TolerationArgs(
+                key=toleration.key,
+                operator=toleration.operator,
+                value=toleration.value,
+                effect=toleration.effect,
+                toleration_seconds=toleration.toleration_seconds,
+            )
+            for toleration in placement.tolerations
+        ],
+        security_context=PodSecurityContextArgs(
+            run_as_non_root=True,
+            run_as_user=_USER,
+            run_as_group=0,
+            fs_group=_USER,
+            fs_group_change_policy="OnRootMismatch",
+            seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
+        ),
+        containers=[_container(plan, token)],
+        volumes=server_volumes(plan),
+    )
+
+
+def _container(plan: Plan, token: Token | None) -> ContainerArgs:
+    placement = plan.placement
+    gpus = {placement.gpu_resource: str(placement.gpus)}
+    requests = {"cpu": placement.cpu, "memory": placement.memory, **gpus}
+    return ContainerArgs(
+        name="vllm",
+        image=plan.server.image,
+        args=list(plan.server.args),
+        env=_environment(plan, token),
+        ports=[ContainerPortArgs(name="http", container_port=PORT)],
+        resources=ResourceRequirementsArgs(
+            requests=requests, limits={"memory": placement.memory, **gpus}
+        ),
+        security_context=SecurityContextArgs(
+            allow_privilege_escalation=False,
+            capabilities=CapabilitiesArgs(drop=["ALL"]),
+            read_only_root_filesystem=True,
+        ),
+        startup_probe=_probe(
+            plan.start.seconds // _PROBE_PERIOD_SECONDS + 1, _PROBE_PERIOD_SECONDS
+        ),
+        liveness_probe=_probe(5, 10),
+        readiness_probe=_probe(3, 5),
+        volume_mounts=server_mounts(plan),
+    )
+
+
+def _probe(failures: int, period_seconds: int) -> ProbeArgs:
+    return ProbeArgs(
+        http_get=HTTPGetActionArgs(path="/health", port="http"),
+        period_seconds=period_seconds,
+        timeout_seconds=5,
+        failure_threshold=failures,
+    )
+
+
+def _environment(plan: Plan, token: Token | None) -> list[EnvVarArgs]:
+    values = [EnvVarArgs(name=name, value=value) for name, value in plan.server.env]
+    if token is not None:
+        name, key = token
+        source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=name, key=key))
+        values.append(EnvVarArgs(name="HF_TOKEN", value_from=source))
+    return values
