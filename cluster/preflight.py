@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx2
@@ -21,6 +22,7 @@ from cluster.observed import (
 from planning.plan import Cache, Placement, Plan
 from settings.mistakes import Mistake
 
+_SHARING = "nvidia.com/gpu.sharing-strategy"
 _DEFINITIONS = {
     "interceptorRoute": ("interceptorroutes.http.keda.sh", "scaledobjects.keda.sh"),
     "httpScaledObject": ("httpscaledobjects.http.keda.sh", "scaledobjects.keda.sh"),
@@ -65,7 +67,9 @@ def _findings(plan: Plan, client: Client) -> Findings:
     if plan.cache.claim is not None:
         held = read_claim_bytes(client, plan.names.namespace, plan.cache.claim)
         mistakes += cache_mistakes(plan.cache, held)
-    if not any(_suits(node, plan.placement) for node in read_nodes(client)):
+    pool = [node for node in read_nodes(client) if _suits(node, plan.placement)]
+    mistakes += sharing_mistakes(plan.placement, pool)
+    if not pool:
         warnings.append(_no_pool(plan))
     return Findings(mistakes=tuple(mistakes), warnings=tuple(warnings))
 
@@ -98,6 +102,21 @@ def cache_mistakes(cache: Cache, held: int | None) -> list[Mistake]:
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list[Mistake]:
+    """Refuse a pool where a pod may get a GPU that other pods use too, unless it is forced."""
+    shared = sorted(node.name for node in pool if node.labels.get(_SHARING, "none") != "none")
+    if not shared or placement.takes_shared_gpus:
+        return []
+    return [
+        Mistake(
+            key="preset",
+            wrong=f"node {shared[0]} of '{placement.preset}' shares its GPUs among pods",
+            rule="vLLM takes its share of a whole GPU, whatever another pod has of it",
+            remedy=f"add {_SHARING}: none to the pool's nodeSelector, or set force to true",
+        )
+    ]
 
 
 def _scaling_mistakes(plan: Plan, kind: str, client: Client) -> list[Mistake]:

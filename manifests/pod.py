@@ -43,6 +43,7 @@ def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
         enable_service_links=False,
         node_selector=dict(placement.node_selector) or None,
         priority_class_name=placement.priority_class,
+        runtime_class_name=placement.runtime_class,
         tolerations=[
             TolerationArgs(
                 key=toleration.key,
@@ -58,6 +59,7 @@ def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
             run_as_user=_USER,
             run_as_group=0,
             fs_group=_USER,
+            supplemental_groups=list(placement.device_groups) or None,
             fs_group_change_policy="OnRootMismatch",
             seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
         ),

@@ -75,7 +75,11 @@ class Toleration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What a pod asks of the scheduler."""
+    """What a pod asks of the scheduler and of its node.
+
+    `device_groups` are numbers of the groups that own the GPU's devices on the node, and
+    `takes_shared_gpus` tells that the stack insists on a node that shares a GPU among pods.
+    """
 
     preset: str
     vendor: str
@@ -88,6 +92,9 @@ class Placement:
     node_selector: Pairs
     tolerations: tuple[Toleration, ...]
     priority_class: str | None
+    runtime_class: str | None
+    device_groups: tuple[int, ...]
+    takes_shared_gpus: bool
     hourly_price: float
 
 

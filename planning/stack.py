@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from catalog.loader import load_gpus
-from catalog.records import Gpu, Model
+from catalog.records import Model
 from planning.errors import PlanError
 from planning.facts import catalogue_model, is_catalogued
-from planning.fit import Candidate, Sized
+from planning.fit import Sized
 from planning.names import Names
 from planning.overrides import overrides_of
-from planning.plan import Cache, Cluster, Ingress, Placement, Plan, PlannedModel, Toleration
+from planning.placement import plan_placement
+from planning.plan import Cache, Cluster, Ingress, Plan, PlannedModel
 from planning.presets import choose
 from planning.rollout import cache_size, start_budget
 from planning.scaling import plan_scaling
@@ -41,7 +42,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     revision = _revision(model, settings, stack)
     overrides, gpus = overrides_of(settings), {gpu.key: gpu for gpu in load_gpus()}
     choice = choose(model, settings.presets, wanted=settings.preset, gpus=gpus, overrides=overrides)
-    gpu, sized = choice.chosen.settled()
+    _, sized = choice.chosen.settled()
     served = serve(model, revision, choice.chosen, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name)
     return Plan(
@@ -49,7 +50,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         create_namespace=settings.namespace.create,
         extra_labels=tuple(sorted(settings.labels.items())),
         model=_planned_model(model, revision, sized, settings),
-        placement=_placement(choice.chosen, gpu, sized, settings),
+        placement=plan_placement(choice.chosen, settings),
         server=served.server,
         start=start_budget(model.weights_bytes, override=settings.rollout.start_seconds),
         cache=_cache(model, names, settings),
@@ -126,34 +127,6 @@ def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> 
 def _pin_notes(model: Model) -> Iterator[str]:
     if not is_catalogued(model):
         yield f"facts: from the Hub; pin them with `make lock MODEL={model.id}`"
-
-
-def _placement(chosen: Candidate, gpu: Gpu, sized: Sized, settings: StackSettings) -> Placement:
-    preset = chosen.preset
-    return Placement(
-        preset=preset.name,
-        vendor=gpu.vendor,
-        product=gpu.key,
-        gpus=preset.gpus,
-        gpu_resource=gpu.resource_name,
-        cpu=preset.cpu,
-        memory=preset.memory,
-        # NCCL exchanges between the ranks of one pod through shared memory.
-        shared_memory="2Gi" if sized.tensor_parallel == 1 else "16Gi",
-        node_selector=tuple(sorted((preset.pool.node_selector | settings.node_selector).items())),
-        tolerations=tuple(
-            Toleration(
-                key=toleration.key,
-                operator=toleration.operator,
-                value=toleration.value,
-                effect=toleration.effect,
-                toleration_seconds=toleration.toleration_seconds,
-            )
-            for toleration in (*preset.pool.tolerations, *settings.tolerations)
-        ),
-        priority_class=settings.priority_class,
-        hourly_price=preset.price_per_hour,
-    )
 
 
 def _cache(model: Model, names: Names, settings: StackSettings) -> Cache:

@@ -100,6 +100,10 @@ class Pool(Section):
 
     node_selector: dict[str, Text] = Field(default={}, description="labels of the nodes")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="taints of the nodes")
+    device_groups: tuple[int, ...] | None = Field(
+        default=None,
+        description="owners of the GPU's devices on the nodes; default: 44 and 109 for AMD",
+    )
 
 
 class Preset(Section):
@@ -282,6 +286,7 @@ class StackSettings(Section):
     namespace: Namespace = Namespace()
     kubernetes: Kubernetes = Kubernetes()
     priority_class: str | None = Field(default=None, description="of the pods")
+    runtime_class: str | None = Field(default=None, description="of the pods, such as `nvidia`")
     labels: dict[str, Text] = Field(default={}, description="added to every object")
     node_selector: dict[str, Text] = Field(default={}, description="added to the preset's")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="added to the preset's")

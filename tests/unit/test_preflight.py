@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.preflight import cache_mistakes
+from cluster.observed import ObservedNode
+from cluster.preflight import cache_mistakes, sharing_mistakes
 from planning.plan import Cache
+from tests.choices import planned, preset
 
 GIB = 2**30
 
@@ -46,3 +48,17 @@ def test_shrinking_is_refused_and_growing_is_not() -> None:
     assert str(mistake).startswith("cache.size: 20Gi is less than the 30.0 GiB of the claim")
     assert cache_mistakes(cache("30Gi", asked=True), 30 * GIB) == []
     assert cache_mistakes(cache("31Gi", asked=True), 30 * GIB) == []
+
+
+def node(strategy: str) -> ObservedNode:
+    labels = {"nvidia.com/gpu.sharing-strategy": strategy}
+    return ObservedNode(name=f"gpu-{strategy}", labels=labels, taints=(), allocatable={})
+
+
+@pytest.mark.parametrize("strategy", ["time-slicing", "mps"])
+def test_a_pool_with_a_shared_gpu_is_refused_unless_forced(strategy: str) -> None:
+    pool = [node("none"), node(strategy)]
+    (mistake,) = sharing_mistakes(planned([preset("l4")]).placement, pool)
+    assert f"node gpu-{strategy} of 'l4-1' shares its GPUs" in str(mistake)
+    assert sharing_mistakes(planned([preset("l4")], force=True).placement, pool) == []
+    assert sharing_mistakes(planned([preset("l4")]).placement, [node("none")]) == []
