@@ -1,4 +1,4 @@
-"""The vLLM server: Deployment, Service, ServiceAccount and the Secret of the Hugging Face token."""
+"""The vLLM server: Deployment, Service, account, disruption budget and the token's Secret."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import Secret, Service, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from manifests.metadata import server_labels, server_metadata
 from manifests.pod import Token
-from manifests.server import deployment_args, service_args
+from manifests.server import deployment_args, disruption_budget_args, service_args
 from planning.plan import Plan
 
 
@@ -57,7 +58,6 @@ class ModelServer(pulumi.ComponentResource):
             f"{name}-service", metadata=service.metadata, spec=service.spec, opts=child
         )
         deployment = deployment_args(plan, token=token)
-        limit = f"{plan.start.seconds}s"
         self.deployment = Deployment(
             f"{name}-deployment",
             metadata=deployment.metadata,
@@ -67,9 +67,16 @@ class ModelServer(pulumi.ComponentResource):
                 depends_on=[*after, account],
                 # The autoscaler owns the count once it exists; `replicas` is for the creation.
                 ignore_changes=["spec.replicas"] if plan.server.autoscaled else None,
-                custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit),
+                custom_timeouts=pulumi.CustomTimeouts(
+                    create=f"{plan.start.seconds}s", update=f"{plan.rollout.update_seconds}s"
+                ),
             ),
         )
+        budget = disruption_budget_args(plan)
+        if budget is not None:
+            PodDisruptionBudget(
+                f"{name}-disruption-budget", metadata=budget.metadata, spec=budget.spec, opts=child
+            )
         self.register_outputs({"image": plan.server.image})
 
     def _token_secret(self, name: str, args: ModelServerArgs) -> Token | None:

@@ -10,6 +10,8 @@ from pulumi_kubernetes.core.v1 import (
     EnvVarArgs,
     EnvVarSourceArgs,
     HTTPGetActionArgs,
+    LifecycleArgs,
+    LifecycleHandlerArgs,
     PodSecurityContextArgs,
     PodSpecArgs,
     ProbeArgs,
@@ -17,11 +19,14 @@ from pulumi_kubernetes.core.v1 import (
     SeccompProfileArgs,
     SecretKeySelectorArgs,
     SecurityContextArgs,
+    SleepActionArgs,
     TolerationArgs,
+    TopologySpreadConstraintArgs,
 )
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
 from manifests.volumes import server_mounts, server_volumes
-from planning.names import PORT
+from planning.names import PORT, selector
 from planning.plan import Plan
 
 Token = tuple[pulumi.Input[str], str]
@@ -54,6 +59,8 @@ def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
             )
             for toleration in placement.tolerations
         ],
+        topology_spread_constraints=_spread(plan),
+        termination_grace_period_seconds=plan.drain.grace_seconds,
         security_context=PodSecurityContextArgs(
             run_as_non_root=True,
             run_as_user=_USER,
@@ -89,17 +96,40 @@ def _container(plan: Plan, token: Token | None) -> ContainerArgs:
         startup_probe=_probe(
             plan.start.seconds // _PROBE_PERIOD_SECONDS + 1, _PROBE_PERIOD_SECONDS
         ),
+        # Peers kill after 15 to 270 s of silence; a server under full load answers late.
         liveness_probe=_probe(5, 10),
-        readiness_probe=_probe(3, 5),
+        readiness_probe=_probe(3, 5, timeout_seconds=2),
+        # Endpoints and proxies learn of a pod's end while it still answers, so nobody is refused.
+        lifecycle=LifecycleArgs(
+            pre_stop=LifecycleHandlerArgs(
+                sleep=SleepActionArgs(seconds=plan.drain.pre_stop_seconds)
+            )
+        ),
         volume_mounts=server_mounts(plan),
     )
 
 
-def _probe(failures: int, period_seconds: int) -> ProbeArgs:
+def _spread(plan: Plan) -> list[TopologySpreadConstraintArgs] | None:
+    if plan.server.max_replicas <= 1:
+        return None
+    return [
+        TopologySpreadConstraintArgs(
+            max_skew=1,
+            topology_key="kubernetes.io/hostname",
+            # GPUs are scarce: two pods of one node serve better than one pod that waits.
+            when_unsatisfiable="ScheduleAnyway",
+            label_selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
+            # The pods of a revision that goes do not count.
+            match_label_keys=["pod-template-hash"],
+        )
+    ]
+
+
+def _probe(failures: int, period_seconds: int, timeout_seconds: int = 5) -> ProbeArgs:
     return ProbeArgs(
         http_get=HTTPGetActionArgs(path="/health", port="http"),
         period_seconds=period_seconds,
-        timeout_seconds=5,
+        timeout_seconds=timeout_seconds,
         failure_threshold=failures,
     )
 

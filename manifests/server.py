@@ -15,6 +15,7 @@ from pulumi_kubernetes.core.v1 import (
     ServiceSpecArgs,
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetInitArgs, PodDisruptionBudgetSpecArgs
 
 from manifests.metadata import server_labels, server_metadata
 from manifests.pod import Token, pod_spec
@@ -42,22 +43,41 @@ def deployment_args(plan: Plan, *, token: Token | None) -> DeploymentInitArgs:
         plan: the plan.
         token: name and key of the Secret that holds the Hugging Face token, if there is one.
     """
-    rolling = plan.server.strategy == "RollingUpdate"
+    rollout = plan.rollout
     return DeploymentInitArgs(
         metadata=server_metadata(plan, plan.names.server),
         spec=DeploymentSpecArgs(
             replicas=plan.server.replicas,
             selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
             strategy=DeploymentStrategyArgs(
-                type=plan.server.strategy,
-                # A surge would wait forever for a GPU that only the old pod could free.
-                rolling_update=RollingUpdateDeploymentArgs(max_surge=0, max_unavailable=1)
-                if rolling
+                type=rollout.strategy,
+                rolling_update=RollingUpdateDeploymentArgs(
+                    max_surge=rollout.max_surge, max_unavailable=rollout.max_unavailable
+                )
+                if rollout.strategy == "RollingUpdate"
                 else None,
             ),
-            progress_deadline_seconds=plan.start.seconds,
+            progress_deadline_seconds=rollout.progress_seconds,
             template=PodTemplateSpecArgs(
                 metadata=ObjectMetaArgs(labels=server_labels(plan)), spec=pod_spec(plan, token)
             ),
+        ),
+    )
+
+
+def disruption_budget_args(plan: Plan) -> PodDisruptionBudgetInitArgs | None:
+    """Build the limit of pods that a drain of nodes may take at once; none for a single pod.
+
+    A budget for one pod either allows its eviction, as no budget does, or blocks every drain.
+    """
+    if plan.server.max_replicas <= 1:
+        return None
+    return PodDisruptionBudgetInitArgs(
+        metadata=server_metadata(plan, plan.names.server),
+        spec=PodDisruptionBudgetSpecArgs(
+            max_unavailable=1,
+            selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
+            # A pod that never became ready serves nobody, so it may not hold up a drain.
+            unhealthy_pod_eviction_policy="AlwaysAllow",
         ),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from catalog.records import Model
 from planning.kv_cache import cache_layout
-from planning.plan import Plan, Sizing, StartBudget, Verdict
+from planning.plan import Drain, Plan, Sizing, StartBudget, Verdict
 from planning.table import COLUMNS, LEGEND, short_table, table
 
 PREVIEW_LINES = 15
@@ -21,7 +21,8 @@ def preview_lines(plan: Plan) -> list[str]:
     where = plan.cluster.context or f"manifests in {plan.cluster.render_to}"
     before = _wrapped(_headline(plan), *(f"  {note}" for note in plan.notes))
     after = _wrapped(
-        f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_rollout(plan)}",
+        f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_drain(plan.drain)}",
+        f"  rollout: {plan.rollout.strategy}, {plan.rollout.reason}",
         f"  cluster: {where}, namespace {plan.names.namespace}",
     )
     most = PREVIEW_LINES - len(before) - len(after)
@@ -147,6 +148,7 @@ def _parts(start: StartBudget) -> str:
     )
 
 
-def _rollout(plan: Plan) -> str:
-    # A surge would wait for a GPU that only the old pod could free.
-    return "Recreate" if plan.server.strategy == "Recreate" else "one by one, no surge"
+def _drain(drain: Drain) -> str:
+    if drain.shutdown_timeout is None:
+        return "a stop aborts requests"
+    return f"a stop drains for {drain.shutdown_timeout} s"

@@ -77,6 +77,7 @@ class Toleration:
 class Placement:
     """What a pod asks of the scheduler and of its node.
 
+    `capacity` is the number of such pods that the pool holds, None where nobody has said it.
     `device_groups` are numbers of the groups that own the GPU's devices on the node, and
     `takes_shared_gpus` tells that the stack insists on a node that shares a GPU among pods.
     """
@@ -95,18 +96,19 @@ class Placement:
     runtime_class: str | None
     device_groups: tuple[int, ...]
     takes_shared_gpus: bool
+    capacity: int | None
     hourly_price: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The container, and how its Deployment rolls."""
+    """The container, how many there are at first, and how many there may be."""
 
     image: str
     args: tuple[str, ...]
     env: Pairs
     replicas: int
-    strategy: Literal["Recreate", "RollingUpdate"]
+    max_replicas: int
     autoscaled: bool
 
 
@@ -126,6 +128,33 @@ class StartBudget:
         if self.override is not None:
             return self.override
         return self.image_seconds + self.download_seconds + self.load_seconds + self.warm_up_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Seconds of a stop: until SIGTERM, for what has started to finish, and until SIGKILL.
+
+    `shutdown_timeout` is vLLM's; None where the version has none and aborts at once.
+    """
+
+    pre_stop_seconds: int
+    shutdown_timeout: int | None
+    grace_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How pods are replaced, why so, and how long that may take.
+
+    `progress_seconds` bounds one pod's replacement, `update_seconds` that of all of them.
+    """
+
+    strategy: Literal["Recreate", "RollingUpdate"]
+    max_surge: int
+    max_unavailable: int
+    reason: str
+    progress_seconds: int
+    update_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +227,8 @@ class Plan:
     placement: Placement
     server: Server
     start: StartBudget
+    drain: Drain
+    rollout: Rollout
     cache: Cache
     ingress: Ingress | None
     scaling: Scaling | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.flags import load_flags
 from catalog.records import Model
@@ -11,7 +11,8 @@ from planning.errors import PlanError
 from planning.fit import Candidate
 from planning.names import PORT
 from planning.overrides import overrides_of, served_release
-from planning.plan import Server
+from planning.plan import Drain, Server
+from planning.rollout import plan_drain
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
@@ -23,9 +24,10 @@ _HOME = "/home/vllm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """The server, and what the preview warns of."""
+    """The server, how it stops, and what the preview warns of."""
 
     server: Server
+    drain: Drain
     warnings: tuple[str, ...]
 
 
@@ -35,14 +37,17 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     Raises:
         PlanError: an argument or variable of the user's cannot be taken.
     """
-    request = _request(model, revision, chosen, settings)
-    release = served_release(request.gpu, overrides_of(settings))
-    command = engine_command(request, load_flags(release))
+    gpu, _ = chosen.settled()
+    flags = load_flags(served_release(gpu, overrides_of(settings)))
+    drain = plan_drain(flags.kinds)
+    request = replace(
+        _request(model, revision, chosen, settings), shutdown_timeout=drain.shutdown_timeout
+    )
+    command = engine_command(request, flags)
     if command.refusals:
         raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.replicas
-    most = scaling.max_replicas if scaling.enabled else settings.replicas
     paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME}
     return Served(
         server=Server(
@@ -50,9 +55,10 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
             args=command.args,
             env=tuple(sorted((dict(command.env) | paths).items())),
             replicas=replicas,
-            strategy="RollingUpdate" if most > 1 else "Recreate",
+            max_replicas=scaling.max_replicas if scaling.enabled else settings.replicas,
             autoscaled=scaling.enabled,
         ),
+        drain=drain,
         warnings=_warnings(command, settings, paths),
     )
 

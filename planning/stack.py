@@ -12,11 +12,20 @@ from planning.fit import Sized
 from planning.names import Names
 from planning.overrides import overrides_of
 from planning.placement import plan_placement
-from planning.plan import Cache, Cluster, Ingress, Plan, PlannedModel
-from planning.presets import choose
-from planning.rollout import cache_size, start_budget
+from planning.plan import (
+    Cache,
+    Cluster,
+    Ingress,
+    Placement,
+    Plan,
+    PlannedModel,
+    Rollout,
+    StartBudget,
+)
+from planning.presets import Choice, choose
+from planning.rollout import cache_size, plan_rollout, start_budget
 from planning.scaling import plan_scaling
-from planning.serving import CACHE_PATH, serve
+from planning.serving import CACHE_PATH, Served, serve
 from planning.verdicts import notes, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
@@ -45,27 +54,36 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     _, sized = choice.chosen.settled()
     served = serve(model, revision, choice.chosen, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name)
+    placement, cache = plan_placement(choice.chosen, settings), _cache(model, names, settings)
+    start = start_budget(model.weights_bytes, override=settings.rollout.start_seconds)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
         extra_labels=tuple(sorted(settings.labels.items())),
         model=_planned_model(model, revision, sized, settings),
-        placement=plan_placement(choice.chosen, settings),
+        placement=placement,
         server=served.server,
-        start=start_budget(model.weights_bytes, override=settings.rollout.start_seconds),
-        cache=_cache(model, names, settings),
+        start=start,
+        drain=served.drain,
+        rollout=_rollout(served, placement, cache, start),
+        cache=cache,
         ingress=_ingress(names, stack, settings),
         scaling=plan_scaling(settings.autoscaling),
         token_secret=_token_secret(settings),
         cluster=_cluster(settings),
         verdicts=verdicts(choice),
         notes=(*notes(model, choice, sized, settings), *_pin_notes(model)),
-        warnings=(
-            *warnings(model, choice, settings, overrides),
-            *served.warnings,
-            *_revision_warnings(model, revision, settings),
-            *_ingress_warnings(settings),
-        ),
+        warnings=_warnings(model, revision, choice, served, settings),
+    )
+
+
+def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBudget) -> Rollout:
+    return plan_rollout(
+        served.server.max_replicas,
+        placement=placement,
+        shared_cache=cache.claim is None or cache.access_mode == "ReadWriteMany",
+        start=start,
+        drain=served.drain,
     )
 
 
@@ -103,6 +121,17 @@ def _revision(model: Model, settings: StackSettings, stack: str) -> str:
             rule=f"only the stack '{_DEVELOPMENT}' serves a branch, since it changes under it",
             remedy=f"pin it with `make lock MODEL={model.id}`, or {today}",
         )
+    )
+
+
+def _warnings(
+    model: Model, revision: str, choice: Choice, served: Served, settings: StackSettings
+) -> tuple[str, ...]:
+    return (
+        *warnings(model, choice, settings, overrides_of(settings)),
+        *served.warnings,
+        *_revision_warnings(model, revision, settings),
+        *_ingress_warnings(settings),
     )
 
 
