@@ -23,6 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "manifests": {"manifests", "planning", "pulumi", "pulumi_kubernetes"},
     "components": {"components", "manifests", "planning", "pulumi", "pulumi_kubernetes"},
     "cluster": {"cluster", "planning", "settings", "lightkube", "httpx2"},
+    # Runs in vLLM's image, without anything else of this repository.
+    "downloader": {"downloader", "huggingface_hub"},
     "sandbox": {"sandbox", "tools", "yaml"},
     # Runs before there is a virtual environment.
     "tools": {"tools"},
