@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pulumi
 from pulumi_kubernetes.core.v1 import (
     CapabilitiesArgs,
@@ -27,7 +29,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
 from manifests.volumes import server_mounts, server_volumes
 from planning.names import PORT, selector
-from planning.plan import Plan
+from planning.plan import Plan, Toleration
 
 Token = tuple[pulumi.Input[str], str]
 """Name and key of the Secret that holds the Hugging Face token."""
@@ -49,27 +51,10 @@ def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
         node_selector=dict(placement.node_selector) or None,
         priority_class_name=placement.priority_class,
         runtime_class_name=placement.runtime_class,
-        tolerations=[
-            TolerationArgs(
-                key=toleration.key,
-                operator=toleration.operator,
-                value=toleration.value,
-                effect=toleration.effect,
-                toleration_seconds=toleration.toleration_seconds,
-            )
-            for toleration in placement.tolerations
-        ],
+        tolerations=toleration_args(placement.tolerations),
         topology_spread_constraints=_spread(plan),
         termination_grace_period_seconds=plan.drain.grace_seconds,
-        security_context=PodSecurityContextArgs(
-            run_as_non_root=True,
-            run_as_user=_USER,
-            run_as_group=0,
-            fs_group=_USER,
-            supplemental_groups=list(placement.device_groups) or None,
-            fs_group_change_policy="OnRootMismatch",
-            seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
-        ),
+        security_context=pod_security_args(placement.device_groups),
         containers=[_container(plan, token)],
         volumes=server_volumes(plan),
     )
@@ -88,11 +73,7 @@ def _container(plan: Plan, token: Token | None) -> ContainerArgs:
         resources=ResourceRequirementsArgs(
             requests=requests, limits={"memory": placement.memory, **gpus}
         ),
-        security_context=SecurityContextArgs(
-            allow_privilege_escalation=False,
-            capabilities=CapabilitiesArgs(drop=["ALL"]),
-            read_only_root_filesystem=True,
-        ),
+        security_context=container_security_args(),
         startup_probe=_probe(
             plan.start.seconds // _PROBE_PERIOD_SECONDS + 1, _PROBE_PERIOD_SECONDS
         ),
@@ -136,8 +117,49 @@ def _probe(failures: int, period_seconds: int, timeout_seconds: int = 5) -> Prob
 
 def _environment(plan: Plan, token: Token | None) -> list[EnvVarArgs]:
     values = [EnvVarArgs(name=name, value=value) for name, value in plan.server.env]
-    if token is not None:
-        name, key = token
-        source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=name, key=key))
-        values.append(EnvVarArgs(name="HF_TOKEN", value_from=source))
-    return values
+    return [*values, *token_variable(token)]
+
+
+def token_variable(token: Token | None) -> list[EnvVarArgs]:
+    """Read the Hugging Face token from its Secret, if there is one."""
+    if token is None:
+        return []
+    name, key = token
+    source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=name, key=key))
+    return [EnvVarArgs(name="HF_TOKEN", value_from=source)]
+
+
+def toleration_args(tolerations: Iterable[Toleration]) -> list[TolerationArgs]:
+    """Build the tolerations of a pod."""
+    return [
+        TolerationArgs(
+            key=toleration.key,
+            operator=toleration.operator,
+            value=toleration.value,
+            effect=toleration.effect,
+            toleration_seconds=toleration.toleration_seconds,
+        )
+        for toleration in tolerations
+    ]
+
+
+def pod_security_args(groups: Sequence[int] = ()) -> PodSecurityContextArgs:
+    """Build a pod's part of the restricted Pod Security Standard; `groups` own GPU devices."""
+    return PodSecurityContextArgs(
+        run_as_non_root=True,
+        run_as_user=_USER,
+        run_as_group=0,
+        fs_group=_USER,
+        supplemental_groups=list(groups) or None,
+        fs_group_change_policy="OnRootMismatch",
+        seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
+    )
+
+
+def container_security_args() -> SecurityContextArgs:
+    """Build a container's part of the restricted Pod Security Standard."""
+    return SecurityContextArgs(
+        allow_privilege_escalation=False,
+        capabilities=CapabilitiesArgs(drop=["ALL"]),
+        read_only_root_filesystem=True,
+    )
