@@ -14,12 +14,15 @@ from cluster.observed import (
     ObservedNode,
     has_external_metrics,
     has_http_scaled_object,
-    quantity_bytes,
-    read_claim_bytes,
+    read_claim,
+    read_namespace,
     read_nodes,
     serves,
 )
-from planning.plan import Cache, Placement, Plan
+from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
+from planning.cache import with_held_claim
+from planning.errors import PlanError
+from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
 _SHARING = "nvidia.com/gpu.sharing-strategy"
@@ -31,26 +34,31 @@ _DEFINITIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Mistakes that refuse the plan, and warnings that do not."""
+    """The plan with what the cluster holds already, and warnings that do not refuse it."""
 
-    mistakes: tuple[Mistake, ...] = ()
+    plan: Plan
     warnings: tuple[str, ...] = ()
 
 
 def inspect(plan: Plan) -> Findings:
-    """Compare a plan with its cluster; a cluster that does not answer is a warning."""
+    """Compare a plan with its cluster; a cluster that does not answer is a warning.
+
+    Raises:
+        PlanError: the cluster cannot take the plan.
+    """
     context = plan.cluster.context
     if context is None:
-        return Findings()
+        return Findings(plan=plan)
     try:
         with connect(context) as client:
             return _findings(plan, client)
     except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError) as error:
         return Findings(
+            plan=plan,
             warnings=(
                 f"kubernetes.context: {reason(error)}; the plan was not checked against its "
                 "cluster, which 'pulumi up' needs",
-            )
+            ),
         )
 
 
@@ -64,44 +72,20 @@ def _findings(plan: Plan, client: Client) -> Findings:
                 "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
                 "available); the objects are accepted, but replicas do not follow the load"
             )
+    mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
+    own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
-        held = read_claim_bytes(client, plan.names.namespace, plan.cache.claim)
-        mistakes += cache_mistakes(plan.cache, held)
+        named = plan.cache.claim == plan.names.cache
+        held = own if named else read_claim(client, plan.names.namespace, plan.cache.claim)
+        mistakes += claim_mistakes(plan, held)
+    warnings += claim_warnings(plan, own)
     pool = [node for node in read_nodes(client) if _suits(node, plan.placement)]
     mistakes += sharing_mistakes(plan.placement, pool)
     if not pool:
         warnings.append(_no_pool(plan))
-    return Findings(mistakes=tuple(mistakes), warnings=tuple(warnings))
-
-
-def cache_mistakes(cache: Cache, held: int | None) -> list[Mistake]:
-    """Compare the planned cache with its claim, which has `held` bytes or does not exist yet."""
-    size = held if held and not cache.size_is_asked else quantity_bytes(cache.size)
-    if held is not None and size < held:
-        return [
-            Mistake(
-                key="cache.size",
-                wrong=f"{cache.size} is less than the {_gib(held)} of the claim '{cache.claim}'",
-                rule="a claim can grow and never shrink",
-                remedy="remove cache.size to keep the claim as it is, or raise it",
-            )
-        ]
-    if size < cache.files_bytes:
-        return [
-            Mistake(
-                key="cache.size",
-                wrong=f"the claim '{cache.claim}' has {_gib(size)}, and the model's files take "
-                f"{_gib(cache.files_bytes)}",
-                rule="the cache holds the whole model",
-                remedy="raise cache.size (a claim that exists needs a class that expands), or "
-                "choose a smaller model",
-            )
-        ]
-    return []
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+    if mistakes:
+        raise PlanError(*mistakes)
+    return Findings(plan=with_held_claim(plan, own), warnings=tuple(warnings))
 
 
 def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list[Mistake]:

@@ -14,6 +14,14 @@ def server_labels(plan: Plan) -> dict[str, str]:
     return labels(plan.names, "server", version=version, extra=plan.extra_labels)
 
 
+def pod_metadata(plan: Plan) -> ObjectMetaArgs:
+    """Metadata of the server's pods, with what a platform needs to mount the cache."""
+    return ObjectMetaArgs(
+        labels=server_labels(plan) | dict(plan.cache.pod_labels),
+        annotations=dict(plan.cache.pod_annotations) or None,
+    )
+
+
 def server_metadata(
     plan: Plan, name: str, annotations: dict[str, str] | None = None
 ) -> ObjectMetaArgs:

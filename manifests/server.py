@@ -14,10 +14,10 @@ from pulumi_kubernetes.core.v1 import (
     ServicePortArgs,
     ServiceSpecArgs,
 )
-from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetInitArgs, PodDisruptionBudgetSpecArgs
 
-from manifests.metadata import server_labels, server_metadata
+from manifests.metadata import pod_metadata, server_metadata
 from manifests.pod import Token, pod_spec
 from planning.names import PORT, selector
 from planning.plan import Plan
@@ -58,9 +58,7 @@ def deployment_args(plan: Plan, *, token: Token | None) -> DeploymentInitArgs:
                 else None,
             ),
             progress_deadline_seconds=rollout.progress_seconds,
-            template=PodTemplateSpecArgs(
-                metadata=ObjectMetaArgs(labels=server_labels(plan)), spec=pod_spec(plan, token)
-            ),
+            template=PodTemplateSpecArgs(metadata=pod_metadata(plan), spec=pod_spec(plan, token)),
         ),
     )
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pulumi_kubernetes.core.v1 import (
-    EmptyDirVolumeSourceArgs,
-    PersistentVolumeClaimVolumeSourceArgs,
-    VolumeArgs,
-    VolumeMountArgs,
-)
+from pulumi_kubernetes.core.v1 import EmptyDirVolumeSourceArgs, VolumeArgs, VolumeMountArgs
 
+from manifests.cache import cache_mounts, cache_volumes
 from planning.plan import Plan
 
 _HOME = "/home/vllm"
@@ -17,7 +13,7 @@ _HOME = "/home/vllm"
 def server_mounts(plan: Plan) -> list[VolumeMountArgs]:
     """Say where each volume stands in the container."""
     return [
-        VolumeMountArgs(name="cache", mount_path=plan.cache.path),
+        *cache_mounts(plan.cache),
         VolumeMountArgs(name="home", mount_path=_HOME),
         VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108 - the container's own
         VolumeMountArgs(name="shm", mount_path="/dev/shm"),  # noqa: S108 - likewise
@@ -26,15 +22,8 @@ def server_mounts(plan: Plan) -> list[VolumeMountArgs]:
 
 def server_volumes(plan: Plan) -> list[VolumeArgs]:
     """Build the volumes."""
-    cache = plan.cache
     return [
-        VolumeArgs(
-            name="cache",
-            persistent_volume_claim=PersistentVolumeClaimVolumeSourceArgs(claim_name=cache.claim)
-            if cache.claim
-            else None,
-            empty_dir=None if cache.claim else EmptyDirVolumeSourceArgs(size_limit=cache.size),
-        ),
+        *cache_volumes(plan.cache),
         VolumeArgs(name="home", empty_dir=EmptyDirVolumeSourceArgs(size_limit="10Gi")),
         VolumeArgs(name="tmp", empty_dir=EmptyDirVolumeSourceArgs(size_limit="10Gi")),
         VolumeArgs(

@@ -23,7 +23,8 @@ def preview_lines(plan: Plan) -> list[str]:
     after = _wrapped(
         f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_drain(plan.drain)}",
         f"  rollout: {plan.rollout.strategy}, {plan.rollout.reason}",
-        f"  cluster: {where}, namespace {plan.names.namespace}",
+        f"  cluster: {where}, namespace {plan.names.namespace} "
+        f"({plan.cache.pod_security.level}); cache: {plan.cache.storage}",
     )
     most = PREVIEW_LINES - len(before) - len(after)
     more = f"make explain MODEL={plan.model.id}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planning.names import Names
-
-Pairs = tuple[tuple[str, str], ...]
-"""A mapping as sorted pairs, so that a plan is hashable and its order is fixed."""
+from planning.names import Names, Pairs
+from planning.volumes import Cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,24 +153,6 @@ class Rollout:
     reason: str
     progress_seconds: int
     update_seconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
-    """The volume of the model's files; without a claim it lives and dies with the pod.
-
-    `size` is a Kubernetes quantity. A claim keeps the size it was made with unless the stack asks
-    for another, so that a smaller model does not shrink it.
-    """
-
-    claim: str | None
-    size: str
-    size_is_asked: bool
-    files_bytes: int
-    storage_class: str | None
-    access_mode: str
-    retain: bool
-    path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

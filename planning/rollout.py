@@ -7,8 +7,6 @@ from collections.abc import Container
 
 from planning.plan import Drain, Placement, Rollout, StartBudget
 
-GIB = 2**30
-
 IMAGE_BYTES = 12 * 10**9
 """Assumption: the compressed size of a CUDA or ROCm image of vLLM, on the high side."""
 
@@ -49,11 +47,6 @@ def start_budget(weights_bytes: int, *, override: int | None) -> StartBudget:
         warm_up_seconds=WARM_UP_SECONDS,
         override=override,
     )
-
-
-def cache_size(weights_bytes: int) -> str:
-    """Give the cache's size: a model's files, a second revision beside them, and a tenth spare."""
-    return f"{math.ceil(weights_bytes * 2.1 / GIB / 10) * 10}Gi"
 
 
 def plan_drain(flags: Container[str]) -> Drain:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from catalog.flags import load_flags
 from catalog.records import Model
+from planning.cache import CACHE_PATH
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
 from planning.errors import PlanError
 from planning.fit import Candidate
@@ -15,9 +16,6 @@ from planning.plan import Drain, Server
 from planning.rollout import plan_drain
 from settings.mistakes import Mistake
 from settings.models import StackSettings
-
-CACHE_PATH = "/models"
-"""Where the cache is mounted; HF_HOME points here."""
 
 _HOME = "/home/vllm"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from catalog.loader import load_gpus
 from catalog.records import Model
+from planning.cache import CACHE_PATH, plan_cache
 from planning.errors import PlanError
 from planning.facts import catalogue_model, is_catalogued
 from planning.fit import Sized
@@ -22,10 +23,11 @@ from planning.plan import (
     Rollout,
     StartBudget,
 )
+from planning.pod_security import security_warning
 from planning.presets import Choice, choose
-from planning.rollout import cache_size, plan_rollout, start_budget
+from planning.rollout import plan_rollout, start_budget
 from planning.scaling import plan_scaling
-from planning.serving import CACHE_PATH, Served, serve
+from planning.serving import Served, serve
 from planning.verdicts import notes, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
@@ -53,8 +55,8 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     choice = choose(model, settings.presets, wanted=settings.preset, gpus=gpus, overrides=overrides)
     _, sized = choice.chosen.settled()
     served = serve(model, revision, choice.chosen, settings)
-    names = Names(app=settings.name, namespace=settings.namespace.name)
-    placement, cache = plan_placement(choice.chosen, settings), _cache(model, names, settings)
+    names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
+    placement, cache = plan_placement(choice.chosen, settings), plan_cache(model, names, settings)
     start = start_budget(model.weights_bytes, override=settings.rollout.start_seconds)
     return Plan(
         names=names,
@@ -132,6 +134,7 @@ def _warnings(
         *served.warnings,
         *_revision_warnings(model, revision, settings),
         *_ingress_warnings(settings),
+        *security_warning(settings.cache.kind, settings.namespace.name),
     )
 
 
@@ -156,20 +159,6 @@ def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> 
 def _pin_notes(model: Model) -> Iterator[str]:
     if not is_catalogued(model):
         yield f"facts: from the Hub; pin them with `make lock MODEL={model.id}`"
-
-
-def _cache(model: Model, names: Names, settings: StackSettings) -> Cache:
-    asked = settings.cache
-    return Cache(
-        claim=names.cache if asked.enabled else None,
-        size=asked.size or cache_size(model.weights_bytes),
-        size_is_asked=asked.size is not None,
-        files_bytes=model.weights_bytes,
-        storage_class=asked.storage_class,
-        access_mode=asked.access_mode,
-        retain=asked.retain and asked.enabled,
-        path=CACHE_PATH,
-    )
 
 
 def _ingress(names: Names, stack: str, settings: StackSettings) -> Ingress | None:

@@ -1,4 +1,4 @@
-"""The start budget and the cache's size follow from the model's bytes."""
+"""The start budget follows from the model's bytes, the rollout from the pool."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planning.explain import preview_lines
-from planning.rollout import (
-    GIB,
-    WARM_UP_SECONDS,
-    cache_size,
-    plan_drain,
-    plan_rollout,
-    start_budget,
-)
+from planning.rollout import WARM_UP_SECONDS, plan_drain, plan_rollout, start_budget
 from settings.models import Preset
 from tests.choices import planned, preset
 
@@ -37,13 +30,6 @@ def test_a_larger_model_gets_more_time_than_a_small_one() -> None:
 
 def test_the_stack_may_set_the_budget() -> None:
     assert start_budget(10**12, override=42).seconds == 42
-
-
-@given(weights)
-def test_the_cache_holds_two_revisions(size: int) -> None:
-    text = cache_size(size)
-    assert text.endswith("Gi")
-    assert int(text.removesuffix("Gi")) * GIB >= 2 * size
 
 
 @given(weights, st.integers(0, 9), st.none() | st.integers(0, 9), st.booleans())
