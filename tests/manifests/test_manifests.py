@@ -183,6 +183,20 @@ def test_durations_are_spelled_as_the_add_on_would_rewrite_them(kind: str, windo
     assert all(CANONICAL_DURATION.fullmatch(duration) for duration in durations)
 
 
+@pytest.mark.parametrize(
+    ("kind", "definition", "timeout"),
+    [
+        ("interceptorRoute", ":InterceptorRoute", "readiness"),
+        ("httpScaledObject", ":HTTPScaledObject", "conditionWait"),
+    ],
+)
+def test_a_request_that_wakes_a_pod_waits_for_its_start_budget(
+    kind: str, definition: str, timeout: str
+) -> None:
+    recording = dev(autoscaling={"enabled": True, "kind": kind}, rollout={"startSeconds": 600})
+    assert recording.only(definition).inputs["spec"]["timeouts"] == {timeout: "10m0s"}
+
+
 def test_a_minute_is_spelled_1m0s() -> None:
     route = dev(autoscaling={"enabled": True}).only(":InterceptorRoute")
     assert route.inputs["spec"]["scalingMetric"] == {
