@@ -10,6 +10,7 @@ from lightkube import Client
 from lightkube.core.exceptions import ApiError, ConfigError
 
 from cluster.client import ClusterUnreachableError, connect, reason
+from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
 from cluster.observed import (
     ObservedNode,
     has_external_metrics,
@@ -79,9 +80,12 @@ def _findings(plan: Plan, client: Client) -> Findings:
         held = own if named else read_claim(client, plan.names.namespace, plan.cache.claim)
         mistakes += claim_mistakes(plan, held)
     warnings += claim_warnings(plan, own)
+    nodes = plan.placement.nodes
+    if nodes > 1 and not serves(client, LEADER_WORKER_SETS):
+        mistakes.append(missing_operator(nodes))
     pool = [node for node in read_nodes(client) if _suits(node, plan.placement)]
     mistakes += sharing_mistakes(plan.placement, pool)
-    if not pool:
+    if len(pool) < nodes:
         warnings.append(_no_pool(plan))
     if mistakes:
         raise PlanError(*mistakes)
@@ -140,7 +144,11 @@ def _no_pool(plan: Plan) -> str:
     placement = plan.placement
     labels = ", ".join(f"{key}={value}" for key, value in placement.node_selector) or "any label"
     return (
-        f"preset: no node has {labels} with {placement.gpus} {placement.gpu_resource}; unless the "
-        f"pool of '{placement.preset}' grows, the pod stays Pending and 'pulumi up' fails after "
-        f"{plan.start.seconds} s"
+        f"preset: {_too_few(placement.nodes)} {labels} with {placement.gpus} "
+        f"{placement.gpu_resource}; unless the pool of '{placement.preset}' grows, the pod stays "
+        f"Pending and 'pulumi up' fails after {plan.start.seconds} s"
     )
+
+
+def _too_few(nodes: int) -> str:
+    return "no node has" if nodes == 1 else f"fewer than {nodes} nodes have"

@@ -10,6 +10,8 @@ from pulumi_kubernetes.core.v1 import Secret, Service, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
+from components.leader_worker_server import LeaderWorkerServer, LeaderWorkerServerArgs
+from manifests.leader_worker_set import leader_service_args
 from manifests.metadata import server_labels, server_metadata
 from manifests.pod import Token
 from manifests.server import deployment_args, disruption_budget_args, service_args
@@ -28,8 +30,8 @@ class ModelServerArgs:
 class ModelServer(pulumi.ComponentResource):
     """vLLM on the preset's pool, answering on a Service inside the cluster."""
 
-    deployment: Deployment
-    """The server's Deployment; what an autoscaler targets."""
+    workload: Deployment | LeaderWorkerServer
+    """The server's Deployment, which an autoscaler targets; groups of pods over several nodes."""
 
     service: Service
     """The Service in front of it."""
@@ -53,24 +55,18 @@ class ModelServer(pulumi.ComponentResource):
             opts=child,
         )
         token = self._token_secret(name, args)
-        service = service_args(plan)
+        grouped = plan.placement.nodes > 1
+        service = leader_service_args(plan) if grouped else service_args(plan)
         self.service = Service(
             f"{name}-service", metadata=service.metadata, spec=service.spec, opts=child
         )
-        deployment = deployment_args(plan, token=token)
-        self.deployment = Deployment(
-            f"{name}-deployment",
-            metadata=deployment.metadata,
-            spec=deployment.spec,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[*after, account],
-                # The autoscaler owns the count once it exists; `replicas` is for the creation.
-                ignore_changes=["spec.replicas"] if plan.server.autoscaled else None,
-                custom_timeouts=pulumi.CustomTimeouts(
-                    create=f"{plan.start.seconds}s", update=f"{plan.rollout.update_seconds}s"
-                ),
-            ),
+        ready = (*after, account)
+        self.workload = (
+            LeaderWorkerServer(
+                f"{name}-group", LeaderWorkerServerArgs(plan=plan, token=token, after=ready), child
+            )
+            if grouped
+            else self._deployment(name, plan, token, ready)
         )
         budget = disruption_budget_args(plan)
         if budget is not None:
@@ -78,6 +74,25 @@ class ModelServer(pulumi.ComponentResource):
                 f"{name}-disruption-budget", metadata=budget.metadata, spec=budget.spec, opts=child
             )
         self.register_outputs({"image": plan.server.image})
+
+    def _deployment(
+        self, name: str, plan: Plan, token: Token | None, after: tuple[pulumi.Resource, ...]
+    ) -> Deployment:
+        deployment = deployment_args(plan, token=token)
+        return Deployment(
+            f"{name}-deployment",
+            metadata=deployment.metadata,
+            spec=deployment.spec,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(after),
+                # The autoscaler owns the count once it exists; `replicas` is for the creation.
+                ignore_changes=["spec.replicas"] if plan.server.autoscaled else None,
+                custom_timeouts=pulumi.CustomTimeouts(
+                    create=f"{plan.start.seconds}s", update=f"{plan.rollout.update_seconds}s"
+                ),
+            ),
+        )
 
     def _token_secret(self, name: str, args: ModelServerArgs) -> Token | None:
         if args.hugging_face_token is None:

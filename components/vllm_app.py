@@ -51,7 +51,7 @@ class VllmApp(pulumi.ComponentResource):
                 plan=plan,
                 scaling=plan.scaling,
                 host=plan.ingress.host,
-                after=(self.server.deployment,),
+                after=(self.server.workload,),
             )
             RpsAutoscaler(f"{name}-autoscaler", scaling, child)
         self.register_outputs(shown)

@@ -53,6 +53,7 @@ def explanation(plan: Plan, model: Model) -> dict[str, object]:
         "tensorParallel": sizing.tensor_parallel if sizing else None,
         "preset": plan.placement.preset,
         "product": plan.placement.product,
+        "nodes": plan.placement.nodes,
         "gpus": plan.placement.gpus,
         **_per_gpu(sizing),
         "hourlyPrice": plan.placement.hourly_price,
@@ -90,6 +91,7 @@ def verdict_figures(verdicts: Sequence[Verdict]) -> dict[str, object]:
                 "hourlyPrice": found.hourly_price,
                 "fits": found.refusal is None,
                 "chosen": found.chosen,
+                "nodes": found.sizing.nodes if found.sizing else None,
                 "tensorParallel": found.sizing.tensor_parallel if found.sizing else None,
                 "maxModelLen": found.sizing.context_length if found.sizing else None,
                 **_per_gpu(found.sizing),
@@ -134,9 +136,10 @@ def _wrapped(*lines: str) -> list[str]:
 
 def _headline(plan: Plan) -> str:
     placement, model = plan.placement, plan.model
+    nodes = f"{placement.nodes} nodes of " if placement.nodes > 1 else ""
     return (
         f"{model.id} at {model.revision[:12]} on {placement.preset}: "
-        f"{placement.gpus} x {placement.product} ({placement.hourly_price:g} per hour)"
+        f"{nodes}{placement.gpus} x {placement.product} ({placement.hourly_price:g} per hour)"
     )
 
 

@@ -48,8 +48,9 @@ def plan_placement(chosen: Candidate, settings: StackSettings) -> Placement:
         runtime_class=settings.runtime_class,
         device_groups=_device_groups(preset, gpu),
         takes_shared_gpus=settings.force,
-        capacity=preset.capacity,
-        hourly_price=preset.price_per_hour,
+        capacity=None if preset.capacity is None else preset.capacity // chosen.nodes,
+        hourly_price=chosen.price_per_hour,
+        nodes=chosen.nodes,
     )
 
 

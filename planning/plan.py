@@ -27,9 +27,11 @@ class Sizing:
 
     `cache_gib` is the KV cache of one request of `context_length`, `overhead_gib` the libraries and
     CUDA graphs; with weights and activation they are `required_gib`. `concurrent_requests` is how
-    many requests of that length the whole cache holds.
+    many requests of that length the whole cache holds. The GPU is one of `tensor_parallel` in each
+    of `nodes`.
     """
 
+    nodes: int = 1
     tensor_parallel: int
     context_length: int
     max_num_seqs: int
@@ -75,7 +77,8 @@ class Toleration:
 class Placement:
     """What a pod asks of the scheduler and of its node.
 
-    `capacity` is the number of such pods that the pool holds, None where nobody has said it.
+    One replica is a pod on each of `nodes`, and `hourly_price` that of all of them. `capacity` is
+    the number of such replicas that the pool holds, None where nobody has said it.
     `device_groups` are numbers of the groups that own the GPU's devices on the node, and
     `takes_shared_gpus` tells that the stack insists on a node that shares a GPU among pods.
     """
@@ -96,14 +99,19 @@ class Placement:
     takes_shared_gpus: bool
     capacity: int | None
     hourly_price: float
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The container, how many there are at first, and how many there may be."""
+    """The container, how many there are at first, and how many there may be.
+
+    `worker_args` are those of the other pods of a replica over several nodes; empty on one node.
+    """
 
     image: str
     args: tuple[str, ...]
+    worker_args: tuple[str, ...] = ()
     env: Pairs
     replicas: int
     max_replicas: int

@@ -10,6 +10,7 @@ from planning.cache import CACHE_PATH
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
 from planning.errors import PlanError
 from planning.fit import Candidate
+from planning.multi_node import multi_node_mistakes, worker_args
 from planning.names import PORT
 from planning.overrides import overrides_of, served_release
 from planning.plan import Drain, Server
@@ -33,9 +34,12 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     """Write the server that runs the model on the chosen ranks.
 
     Raises:
-        PlanError: an argument or variable of the user's cannot be taken.
+        PlanError: an argument or variable of the user's cannot be taken, or several nodes are
+            needed and something else rules them out.
     """
-    gpu, _ = chosen.settled()
+    gpu, sized = chosen.settled()
+    if mistakes := list(multi_node_mistakes(sized.nodes, settings)):
+        raise PlanError(*mistakes)
     flags = load_flags(served_release(gpu, overrides_of(settings)))
     drain = plan_drain(flags.kinds)
     request = replace(
@@ -51,6 +55,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
         server=Server(
             image=settings.image or request.gpu.image.reference,
             args=command.args,
+            worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),
             replicas=replicas,
             max_replicas=scaling.max_replicas if scaling.enabled else settings.replicas,
@@ -72,6 +77,7 @@ def _request(
         model=model,
         gpu=gpu,
         tensor_parallel=sized.tensor_parallel,
+        nodes=sized.nodes,
         max_model_len=engine.max_model_len,
         max_num_seqs=engine.max_num_seqs,
         max_num_batched_tokens=engine.max_num_batched_tokens,

@@ -145,6 +145,17 @@ class Autoscaling(Section):
     interceptor: Interceptor = Interceptor()
 
 
+class MultiNode(Section):
+    """Several nodes for one replica of a model that no single node holds."""
+
+    max_nodes: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="nodes of one replica at most, where none alone holds the model",
+    )
+
+
 class Rollout(Section):
     """Limits of a rollout."""
 
@@ -205,6 +216,7 @@ class StackSettings(Section):
     ingress: Ingress = Ingress()
     autoscaling: Autoscaling = Autoscaling()
     cache: Cache = Cache()
+    multi_node: MultiNode = MultiNode()
     namespace: Namespace = Namespace()
     kubernetes: Kubernetes = Kubernetes()
     priority_class: str | None = Field(default=None, description="of the pods")
