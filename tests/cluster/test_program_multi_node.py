@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from cluster.multi_node import LEADER_WORKER_SETS
 from tests.cluster.sandboxes import Sandbox
 from tests.pulumi_project import STACK, PulumiProject, committed_stack_file
+from tools import locate
 
 pytestmark = pytest.mark.cluster
 
@@ -118,3 +120,38 @@ def test_the_service_selects_the_leaders_only(grouped: Grouped) -> None:
 def test_a_second_up_and_a_refresh_change_nothing(grouped: Grouped) -> None:
     grouped.project.succeed("refresh", "--yes", "--skip-preview")
     grouped.project.expect_no_changes()
+
+
+def test_a_change_rolls_the_groups_one_by_one_and_up_waits_for_the_last(grouped: Grouped) -> None:
+    before = {pod["metadata"]["uid"] for pod in grouped.pods()}
+    grouped.project.succeed("config", "set", "maxModelLen", "65536")
+    grouped.project.up()
+    pods = grouped.pods()
+    assert len(pods) == 4
+    assert not before & {pod["metadata"]["uid"] for pod in pods}
+    for pod in pods:
+        args = pod["spec"]["containers"][0]["args"]
+        assert args[args.index("--max-model-len") + 1] == "65536"
+        assert pod["status"]["phase"] == "Running"
+
+
+def test_destroy_leaves_no_pod_of_a_group(grouped: Grouped) -> None:
+    grouped.project.succeed("destroy", "--yes", "--skip-preview")
+    kinds = grouped.sandbox.kubectl("get", "leaderworkersets,pods,statefulsets", "--all-namespaces")
+    assert "vllm-group" not in kinds
+
+
+def test_a_cluster_without_the_operator_is_refused_before_anything_is_made(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    project = large_project(tmp_path, sandbox)
+    sandbox.kubectl("delete", "crd", LEADER_WORKER_SETS)
+    try:
+        done = project.run("up", "--yes", "--skip-preview")
+    finally:
+        definitions = locate.manifests() / "leaderworkerset-crds.yaml"
+        sandbox.kubectl("apply", "--server-side", f"--filename={definitions}")
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "multiNode.maxNodes: the model needs 2 nodes, and the cluster does not serve" in said
+    assert sandbox.try_kubectl("get", "namespace", NAMESPACE).returncode != 0
