@@ -111,14 +111,14 @@ def _existing_mistakes(plan: Plan, held: HeldClaim | None) -> Iterator[Mistake]:
             rule="the cache holds the whole model",
             remedy="let the claim grow, name another, or choose a smaller model",
         )
-    most = plan.server.max_replicas
+    most = plan.server.max_replicas * plan.placement.nodes
     if most > 1 and "ReadWriteMany" not in held.access_modes:
         yield Mistake(
             key="cache.claimName",
-            wrong=f"the claim '{held.name}' is {', '.join(held.access_modes)}, and {most} replicas "
+            wrong=f"the claim '{held.name}' is {', '.join(held.access_modes)}, and {most} pods "
             "would mount it",
-            rule="such a volume attaches to one node, and the next replica would wait forever",
-            remedy="name a claim with ReadWriteMany, or run one replica",
+            rule="such a volume attaches to one node, and the next pod would wait forever",
+            remedy="name a claim with ReadWriteMany, or run a single pod",
         )
 
 

@@ -44,7 +44,11 @@ def leader_service_args(plan: Plan) -> ServiceInitArgs:
 
 
 def leader_worker_set_metadata(plan: Plan) -> ObjectMetaArgs:
-    """Build the metadata of the set, which `pulumi up` waits for."""
+    """Build the metadata of the set, which `pulumi up` waits for.
+
+    Its status names no generation (v0.7.0), so that an operator which is slow to see a change may
+    let `pulumi up` end on the state before it.
+    """
     # Its controller makes a headless Service of the set's own name, beside the app's.
     name = f"{plan.names.server}-group"
     return server_metadata(plan, name, {"pulumi.com/waitFor": "condition=Available"})

@@ -6,6 +6,7 @@ import pytest
 
 from catalog.loader import find_model
 from cluster.multi_node import missing_operator
+from cluster.storage import claim_mistakes
 from planning.errors import PlanError
 from planning.explain import preview_lines
 from planning.multi_node import NEEDED_FLAGS
@@ -13,6 +14,7 @@ from planning.overrides import Overrides
 from planning.plan import Plan
 from planning.stack import make_plan
 from planning.stages import largest_stage, stage_refusal
+from planning.volumes import HeldClaim
 from settings.models import Preset
 from tests.choices import GPUS, chosen, only, planned, preset, stack_settings
 
@@ -111,6 +113,22 @@ def test_autoscaling_is_refused_with_its_reason() -> None:
 
 def test_a_volume_of_one_node_is_refused() -> None:
     assert refusal(cache={}).startswith("cache.accessMode: ReadWriteOnce cannot serve 2 nodes")
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("ReadWriteOnce", True), ("ReadWriteMany", False)])
+def test_an_existing_claim_must_reach_every_node(mode: str, refused: bool) -> None:
+    plan = large([H100], cache={"storage": "existingClaim", "claimName": "models"})
+    held = HeldClaim(
+        name="models",
+        size="2Ti",
+        size_bytes=2 * 2**40,
+        storage_class=None,
+        access_modes=(mode,),
+        stack=None,
+        retain=True,
+    )
+    said = [str(mistake) for mistake in claim_mistakes(plan, held)]
+    assert ["ReadWriteOnce, and 2 pods would mount it" in text for text in said] == [True] * refused
 
 
 @pytest.mark.parametrize(
