@@ -88,7 +88,7 @@ def plan_rollout(
 
 def _room(pods: int, placement: Placement, spare: bool, shared_cache: bool) -> str:
     if not shared_cache:
-        return "its cache attaches to one node"
+        return "its cache may attach to one node only"
     if placement.capacity is None:
         return f"'{placement.preset}' declares no spare capacity"
     room = f"'{placement.preset}' has room for {placement.capacity}"

@@ -176,8 +176,8 @@ def test_several_pods_on_a_full_pool_go_one_by_one(rolling: Rolling) -> None:
     old = rolling.settled(2)
     with rolling.watch(old) as watched:
         rolling.up(maxModelLen="8192")
-        # With no surge the provider is content with the first of them (await/deployment.go compares
-        # the new ReplicaSet with what it has at the moment).
+        # With no surge the provider may be content before: await/deployment.go compares the new
+        # ReplicaSet's ready pods with what it asks for at the moment, which is none at first.
         rolling.settled(2, after=old)
     assert watched.before(("old", "leaves"), ("new", "came"))
     assert watched.most == 2

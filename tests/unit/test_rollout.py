@@ -59,7 +59,9 @@ def test_a_rollout_says_which_and_why() -> None:
         return line.strip().removeprefix("rollout: ")
 
     room, full, silent = (preset("l4", capacity=capacity) for capacity in (2, 1, None))
-    assert said([room]) == "Recreate, the old pod first, since its cache attaches to one node"
+    assert (
+        said([room]) == "Recreate, the old pod first, since its cache may attach to one node only"
+    )
     assert said([full], cache=shared) == (
         "Recreate, the old pod first, since 'l4-1' has room for 1 only"
     )
