@@ -18,6 +18,7 @@ def largest_stage(model: Model, stages: int) -> Model:
     vllm/distributed/utils.py), all of them as large as a layer with experts, and beside them the
     embeddings, the output head and the encoder, which really lie on the first stage and the last.
     Where layers with experts and without alternate (Llama 4 Maverick), the bound is far too high.
+    Not counted: batches in flight beyond two, which more stages keep for layers with a window.
     """
     shape = model.architecture
     layers = _ceil(shape.layers, stages)
