@@ -122,6 +122,6 @@ def test_an_existing_claim_must_exist_and_hold_the_model_for_every_replica() -> 
     assert "has 1.0 GiB" in mistake.wrong
     several = plan(storage="existingClaim", claimName="models", replicas=2)
     (mistake,) = claim_mistakes(several, held(name="models"))
-    assert "2 replicas" in mistake.wrong
+    assert "2 pods" in mistake.wrong
     assert claim_mistakes(several, held(access_modes=("ReadWriteMany",))) == []
     assert claim_mistakes(named, held(name="models", stack=None)) == []
