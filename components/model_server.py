@@ -11,10 +11,12 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from components.leader_worker_server import LeaderWorkerServer, LeaderWorkerServerArgs
+from components.model_download import ModelDownload, ModelDownloadArgs
 from manifests.leader_worker_set import leader_service_args
 from manifests.metadata import server_labels, server_metadata
 from manifests.pod import Token
 from manifests.server import deployment_args, disruption_budget_args, service_args
+from planning.download import plan_download
 from planning.plan import Plan
 
 
@@ -61,6 +63,7 @@ class ModelServer(pulumi.ComponentResource):
             f"{name}-service", metadata=service.metadata, spec=service.spec, opts=child
         )
         ready = (*after, account)
+        ready += self._download(name, plan, token, ready)
         self.workload = (
             LeaderWorkerServer(
                 f"{name}-group", LeaderWorkerServerArgs(plan=plan, token=token, after=ready), child
@@ -93,6 +96,16 @@ class ModelServer(pulumi.ComponentResource):
                 ),
             ),
         )
+
+    def _download(
+        self, name: str, plan: Plan, token: Token | None, after: tuple[pulumi.Resource, ...]
+    ) -> tuple[pulumi.Resource, ...]:
+        download = plan_download(plan)
+        if download is None:
+            return ()
+        args = ModelDownloadArgs(plan=plan, download=download, token=token, after=after)
+        child = pulumi.ResourceOptions(parent=self)
+        return (ModelDownload(f"{name}-download", args, child).job,)
 
     def _token_secret(self, name: str, args: ModelServerArgs) -> Token | None:
         if args.hugging_face_token is None:

@@ -42,6 +42,7 @@ def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
         access_mode=asked.access_mode,
         retain=asked.retain and kind == "pvc",
         adopt=asked.adopt,
+        prune=asked.prune,
         volume=_volume(asked),
         pod_labels=_pod_labels(asked),
         pod_annotations=_pod_annotations(asked),

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from catalog.records import Model
+from planning.download import plan_download
 from planning.kv_cache import cache_layout
 from planning.plan import Drain, Plan, Sizing, StartBudget, Verdict
 from planning.table import COLUMNS, LEGEND, short_table, table
@@ -24,7 +25,7 @@ def preview_lines(plan: Plan) -> list[str]:
         f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_drain(plan.drain)}",
         f"  rollout: {plan.rollout.strategy}, {plan.rollout.reason}",
         f"  cluster: {where}, namespace {plan.names.namespace} "
-        f"({plan.cache.pod_security.level}); cache: {plan.cache.storage}",
+        f"({plan.cache.pod_security.level}); cache: {plan.cache.storage}{_download(plan)}",
     )
     most = PREVIEW_LINES - len(before) - len(after)
     more = f"make explain MODEL={plan.model.id}"
@@ -146,10 +147,18 @@ def _headline(plan: Plan) -> str:
 def _parts(start: StartBudget) -> str:
     if start.override is not None:
         return "rollout.startSeconds"
+    download = f"download {start.download_seconds}, " if start.download_seconds else ""
     return (
-        f"image {start.image_seconds}, download {start.download_seconds}, "
+        f"image {start.image_seconds}, {download}"
         f"load {start.load_seconds}, warm-up {start.warm_up_seconds}"
     )
+
+
+def _download(plan: Plan) -> str:
+    download = plan_download(plan)
+    if download is None:
+        return ""
+    return f", filled within {download.deadline_seconds} s"
 
 
 def _drain(drain: Drain) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Component = Literal["server", "cache", "ingress", "autoscaler", "namespace"]
+Component = Literal["server", "cache", "download", "ingress", "autoscaler", "namespace"]
 
 Pairs = tuple[tuple[str, str], ...]
 """A mapping as sorted pairs, so that a plan is hashable and its order is fixed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from catalog.records import WeightFormat
 from planning.names import Names, Pairs
 from planning.volumes import Cache
 
@@ -18,6 +19,7 @@ class PlannedModel:
     served_name: str
     context_length: int
     chat: bool
+    weight_format: WeightFormat
     weights_gib: float
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from catalog.flags import load_flags
 from catalog.records import Model
 from planning.cache import CACHE_PATH
+from planning.download import OFFLINE, has_download
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
 from planning.errors import PlanError
 from planning.fit import Candidate
@@ -50,7 +51,8 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
         raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.replicas
-    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME}
+    offline = OFFLINE if has_download(settings.cache.kind) else {}
+    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME, **offline}
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,

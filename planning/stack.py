@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from catalog.loader import load_gpus
 from catalog.records import Model
 from planning.cache import CACHE_PATH, plan_cache
+from planning.download import has_download
 from planning.errors import PlanError
 from planning.facts import catalogue_model, is_catalogued
 from planning.fit import Sized
@@ -57,7 +58,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     served = serve(model, revision, choice.chosen, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
     placement, cache = plan_placement(choice.chosen, settings), plan_cache(model, names, settings)
-    start = start_budget(model.weights_bytes, override=settings.rollout.start_seconds)
+    start = _start(model, cache, settings)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
@@ -76,6 +77,14 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         verdicts=verdicts(choice),
         notes=(*notes(model, choice, sized, settings), *_pin_notes(model)),
         warnings=_warnings(model, revision, choice, served, settings),
+    )
+
+
+def _start(model: Model, cache: Cache, settings: StackSettings) -> StartBudget:
+    return start_budget(
+        model.weights_bytes,
+        override=settings.rollout.start_seconds,
+        downloads=not has_download(cache.storage),
     )
 
 
@@ -98,6 +107,7 @@ def _planned_model(
         served_name=settings.served_model_name or model.id,
         context_length=sized.engine.max_model_len,
         chat=model.task == "chat",
+        weight_format=model.weight_format,
         weights_gib=model.weights_bytes / 2**30,
     )
 

@@ -76,6 +76,7 @@ class Cache:
     access_mode: str
     retain: bool
     adopt: bool
+    prune: bool
     volume: Volume | None
     pod_labels: Pairs
     pod_annotations: Pairs

@@ -36,6 +36,10 @@ class Cache(Section):
     adopt: bool = Field(
         default=False, description="`pvc`: take over the claim that another stack left"
     )
+    prune: bool = Field(
+        default=False,
+        description="remove the model's other revisions once the wanted one is there",
+    )
     claim_name: str | None = Field(
         default=None, description="`existingClaim`: a claim in the app's namespace"
     )
@@ -61,12 +65,12 @@ class Cache(Section):
 
 
 _TAKES: dict[Storage, tuple[str, ...]] = {
-    "pvc": ("size", "storage_class", "access_mode", "retain", "adopt"),
-    "existingClaim": ("claim_name",),
+    "pvc": ("size", "storage_class", "access_mode", "retain", "adopt", "prune"),
+    "existingClaim": ("claim_name", "prune"),
     "hostPath": ("path",),
-    "nfs": ("server", "path"),
-    "csi": ("driver", "volume_attributes"),
-    "apolo": ("cluster", "org", "project"),
+    "nfs": ("server", "path", "prune"),
+    "csi": ("driver", "volume_attributes", "prune"),
+    "apolo": ("cluster", "org", "project", "prune"),
     "none": ("size",),
 }
 """Fields beside `enabled` and `storage`, by storage."""

@@ -74,7 +74,7 @@ def test_the_refusal_names_the_storage_that_takes_the_key() -> None:
     (line,) = mistakes(storage="nfs", server="nas", path="/models", size="50Gi")
     assert line == (
         "cache.size: is no key of the storage 'nfs'; it belongs to pvc and none; 'nfs' takes "
-        "server, path; remove it, or set cache.storage to pvc or none"
+        "server, path, prune; remove it, or set cache.storage to pvc or none"
     )
 
 
