@@ -178,7 +178,7 @@ def test_another_stack_adopts_the_claim_and_the_namespace_when_told_to(kept: Kep
     assert kept.kinds() == {"PersistentVolumeClaim"}
     successor.succeed("config", "set", "cache", json.dumps(KEPT | {"adopt": True}))
     said = successor.succeed("up", "--yes", "--skip-preview")
-    assert f"the claim '{CLAIM}' (80Gi) becomes this stack's" in said
+    assert f"the claim '{CLAIM}' ({before[1]}) becomes this stack's" in said
     assert kept.claim() == before
     successor.expect_no_changes()
     successor.succeed("config", "set", "cache", json.dumps(KEPT))
