@@ -36,7 +36,9 @@ preview: packages engine ## Show what `make up` would change
 
 .PHONY: destroy
 destroy: packages engine ## Remove the stack's objects from its cluster
-	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --stack $(STACK)
+	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --stack $(STACK) || { echo \
+	  "A protected cache stays: 'pulumi destroy --exclude-protected' removes the rest; another stack" \
+	  "takes the cache over with 'pulumi config set --path cache.adopt true'." >&2; exit 1; }
 
 .PHONY: diagnose
 diagnose: packages ## Say why the stack's pods do not run

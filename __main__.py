@@ -15,12 +15,10 @@ pulumi.require_pulumi_version(">=3.259.0")
 settings, secrets = read_settings()
 try:
     model = model_facts(settings.model, revision=settings.revision, token=secrets.look_up_token)
-    plan = make_plan(settings, stack=pulumi.get_stack(), model=model)
+    findings = inspect(make_plan(settings, stack=pulumi.get_stack(), model=model))
 except PlanError as error:
     raise ConfigError(error.mistakes) from None
-findings = inspect(plan)
-if findings.mistakes:
-    raise ConfigError(findings.mistakes)
+plan = findings.plan
 pulumi.log.info("\n".join(preview_lines(plan)))
 for warning in (*plan.warnings, *findings.warnings):
     pulumi.log.warn(warning)

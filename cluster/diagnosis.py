@@ -28,7 +28,8 @@ def diagnose(client: Client, *, namespace: str, app: str) -> list[str]:
         namespace: the app's namespace.
         app: the app's instance name.
     """
-    labels = {"app.kubernetes.io/instance": app, "app.kubernetes.io/component": "server"}
+    # The server's pods, and those of the download before it.
+    labels = {"app.kubernetes.io/instance": app, "app.kubernetes.io/name": "vllm"}
     pods = sorted(read_pods(client, namespace, labels), key=lambda pod: pod.name)
     if not pods:
         return [f"namespace {namespace} has no pod of {app}"]
@@ -52,21 +53,22 @@ def event_lines(events: Iterable[ObservedEvent]) -> Iterator[str]:
 def pool_lines(pod: ObservedPod, nodes: Iterable[ObservedNode]) -> Iterator[str]:
     """Name the pools that offer what the pod asks, with what keeps the pod from each."""
     resource = next((name for name in _GPU_RESOURCES if name in pod.limits), None)
-    if resource is None:
-        return
-    count = int(pod.limits[resource])
+    count = int(pod.limits[resource]) if resource else 1
+    asked = (resource,) if resource else _GPU_RESOURCES
+    what = f"{count} {resource}" if resource else "GPUs"
+    full = "matches, but has none free" if resource else "matches"
     pools: Counter[tuple[str, str, str]] = Counter()
     for node in nodes:
-        offered = node.allocatable.get(resource, "0")
-        if int(offered) >= count:
-            pools[_product(node), offered, _obstacle(node, pod)] += 1
+        offered = max(int(node.allocatable.get(name, "0")) for name in asked)
+        if offered >= count:
+            pools[_product(node), str(offered), _obstacle(node, pod)] += 1
     if not pools:
-        yield f"no node offers {count} {resource}"
+        yield f"no node offers {what}"
         return
-    yield f"pools that offer {count} {resource}:"
+    yield f"pools that offer {what}:"
     for (product, offered, obstacle), number in sorted(pools.items()):
         size = f"{number} node{'s' if number > 1 else ''} of {offered}"
-        yield f"  {product} ({size}): {obstacle or 'matches, but has none free'}"
+        yield f"  {product} ({size}): {obstacle or full}"
 
 
 def _obstacle(node: ObservedNode, pod: ObservedPod) -> str:

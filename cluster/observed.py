@@ -10,8 +10,11 @@ from lightkube import Client, generic_resource
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apiregistration_v1 import APIService
-from lightkube.resources.core_v1 import Event, Node, PersistentVolumeClaim, Pod
+from lightkube.resources.core_v1 import Event, Namespace, Node, PersistentVolumeClaim, Pod
 from lightkube.utils.quantity import parse_quantity
+
+from planning.names import ENFORCE, RETAIN, STACK
+from planning.volumes import HeldClaim
 
 _NOT_FOUND = 404
 _HTTP_SCALED_OBJECT = cast("Any", generic_resource).create_namespaced_resource(
@@ -48,6 +51,14 @@ class ObservedEvent:
     last_seen: str
     reason: str
     message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedNamespace:
+    """A namespace: the stack that made it, if one did, and the Pod Security level it enforces."""
+
+    stack: str | None
+    enforced: str
 
 
 def read_nodes(client: Client) -> Iterator[ObservedNode]:
@@ -120,15 +131,40 @@ def has_http_scaled_object(client: Client, namespace: str, name: str) -> bool:
     return True
 
 
-def read_claim_bytes(client: Client, namespace: str, name: str) -> int | None:
-    """Read the bytes that a claim asks for; None where there is no such claim."""
+def read_claim(client: Client, namespace: str, name: str) -> HeldClaim | None:
+    """Read a claim; None where there is none of this name."""
     try:
         claim = client.get(PersistentVolumeClaim, name, namespace=namespace)
     except ApiError as error:
         _absent(error)
         return None
     body: dict[str, Any] = cast("Any", claim).to_dict()
-    return quantity_bytes(body["spec"]["resources"]["requests"]["storage"])
+    annotations: dict[str, str] = body["metadata"].get("annotations") or {}
+    size: str = body["spec"]["resources"]["requests"]["storage"]
+    return HeldClaim(
+        name=name,
+        size=size,
+        size_bytes=quantity_bytes(size),
+        storage_class=body["spec"].get("storageClassName"),
+        access_modes=tuple(body["spec"].get("accessModes") or ()),
+        stack=annotations.get(STACK),
+        retain=annotations.get(RETAIN) == "true",
+    )
+
+
+def read_namespace(client: Client, name: str) -> ObservedNamespace | None:
+    """Read a namespace; None where there is none of this name."""
+    try:
+        namespace = client.get(Namespace, name)
+    except ApiError as error:
+        _absent(error)
+        return None
+    metadata: dict[str, Any] = cast("Any", namespace).to_dict()["metadata"]
+    annotations: dict[str, str] = metadata.get("annotations") or {}
+    labels: dict[str, str] = metadata.get("labels") or {}
+    return ObservedNamespace(
+        stack=annotations.get(STACK), enforced=labels.get(ENFORCE, "privileged")
+    )
 
 
 def quantity_bytes(quantity: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx2
@@ -9,18 +10,23 @@ from lightkube import Client
 from lightkube.core.exceptions import ApiError, ConfigError
 
 from cluster.client import ClusterUnreachableError, connect, reason
+from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
 from cluster.observed import (
     ObservedNode,
     has_external_metrics,
     has_http_scaled_object,
-    quantity_bytes,
-    read_claim_bytes,
+    read_claim,
+    read_namespace,
     read_nodes,
     serves,
 )
-from planning.plan import Cache, Placement, Plan
+from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
+from planning.cache import with_held_claim
+from planning.errors import PlanError
+from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
+_SHARING = "nvidia.com/gpu.sharing-strategy"
 _DEFINITIONS = {
     "interceptorRoute": ("interceptorroutes.http.keda.sh", "scaledobjects.keda.sh"),
     "httpScaledObject": ("httpscaledobjects.http.keda.sh", "scaledobjects.keda.sh"),
@@ -29,26 +35,31 @@ _DEFINITIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Mistakes that refuse the plan, and warnings that do not."""
+    """The plan with what the cluster holds already, and warnings that do not refuse it."""
 
-    mistakes: tuple[Mistake, ...] = ()
+    plan: Plan
     warnings: tuple[str, ...] = ()
 
 
 def inspect(plan: Plan) -> Findings:
-    """Compare a plan with its cluster; a cluster that does not answer is a warning."""
+    """Compare a plan with its cluster; a cluster that does not answer is a warning.
+
+    Raises:
+        PlanError: the cluster cannot take the plan.
+    """
     context = plan.cluster.context
     if context is None:
-        return Findings()
+        return Findings(plan=plan)
     try:
         with connect(context) as client:
             return _findings(plan, client)
     except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError) as error:
         return Findings(
+            plan=plan,
             warnings=(
                 f"kubernetes.context: {reason(error)}; the plan was not checked against its "
                 "cluster, which 'pulumi up' needs",
-            )
+            ),
         )
 
 
@@ -62,42 +73,38 @@ def _findings(plan: Plan, client: Client) -> Findings:
                 "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
                 "available); the objects are accepted, but replicas do not follow the load"
             )
+    mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
+    own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
-        held = read_claim_bytes(client, plan.names.namespace, plan.cache.claim)
-        mistakes += cache_mistakes(plan.cache, held)
-    if not any(_suits(node, plan.placement) for node in read_nodes(client)):
+        named = plan.cache.claim == plan.names.cache
+        held = own if named else read_claim(client, plan.names.namespace, plan.cache.claim)
+        mistakes += claim_mistakes(plan, held)
+    warnings += claim_warnings(plan, own)
+    nodes = plan.placement.nodes
+    if nodes > 1 and not serves(client, LEADER_WORKER_SETS):
+        mistakes.append(missing_operator(nodes))
+    pool = [node for node in read_nodes(client) if _suits(node, plan.placement)]
+    mistakes += sharing_mistakes(plan.placement, pool)
+    if len(pool) < nodes:
         warnings.append(_no_pool(plan))
-    return Findings(mistakes=tuple(mistakes), warnings=tuple(warnings))
+    if mistakes:
+        raise PlanError(*mistakes)
+    return Findings(plan=with_held_claim(plan, own), warnings=tuple(warnings))
 
 
-def cache_mistakes(cache: Cache, held: int | None) -> list[Mistake]:
-    """Compare the planned cache with its claim, which has `held` bytes or does not exist yet."""
-    size = held if held and not cache.size_is_asked else quantity_bytes(cache.size)
-    if held is not None and size < held:
-        return [
-            Mistake(
-                key="cache.size",
-                wrong=f"{cache.size} is less than the {_gib(held)} of the claim '{cache.claim}'",
-                rule="a claim can grow and never shrink",
-                remedy="remove cache.size to keep the claim as it is, or raise it",
-            )
-        ]
-    if size < cache.files_bytes:
-        return [
-            Mistake(
-                key="cache.size",
-                wrong=f"the claim '{cache.claim}' has {_gib(size)}, and the model's files take "
-                f"{_gib(cache.files_bytes)}",
-                rule="the cache holds the whole model",
-                remedy="raise cache.size (a claim that exists needs a class that expands), or "
-                "choose a smaller model",
-            )
-        ]
-    return []
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list[Mistake]:
+    """Refuse a pool where a pod may get a GPU that other pods use too, unless it is forced."""
+    shared = sorted(node.name for node in pool if node.labels.get(_SHARING, "none") != "none")
+    if not shared or placement.takes_shared_gpus:
+        return []
+    return [
+        Mistake(
+            key="preset",
+            wrong=f"node {shared[0]} of '{placement.preset}' shares its GPUs among pods",
+            rule="vLLM takes its share of a whole GPU, whatever another pod has of it",
+            remedy=f"add {_SHARING}: none to the pool's nodeSelector, or set force to true",
+        )
+    ]
 
 
 def _scaling_mistakes(plan: Plan, kind: str, client: Client) -> list[Mistake]:
@@ -137,7 +144,11 @@ def _no_pool(plan: Plan) -> str:
     placement = plan.placement
     labels = ", ".join(f"{key}={value}" for key, value in placement.node_selector) or "any label"
     return (
-        f"preset: no node has {labels} with {placement.gpus} {placement.gpu_resource}; unless the "
-        f"pool of '{placement.preset}' grows, the pod stays Pending and 'pulumi up' fails after "
-        f"{plan.start.seconds} s"
+        f"preset: {_too_few(placement.nodes)} {labels} with {placement.gpus} "
+        f"{placement.gpu_resource}; unless the pool of '{placement.preset}' grows, the pod stays "
+        f"Pending and 'pulumi up' fails after {plan.start.seconds} s"
     )
+
+
+def _too_few(nodes: int) -> str:
+    return "no node has" if nodes == 1 else f"fewer than {nodes} nodes have"

@@ -5,21 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.core.v1 import (
-    PersistentVolumeClaim,
-    PersistentVolumeClaimInitArgs,
-    PersistentVolumeClaimSpecArgs,
-    VolumeResourceRequirementsArgs,
-)
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.core.v1 import PersistentVolumeClaim
 
-from planning.names import image_version, labels
+from manifests.cache import claim_args, settled_fields
 from planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCacheArgs:
-    """A plan whose cache has a claim, and what must exist before it."""
+    """A plan whose cache has a claim of its own, and what must exist before it."""
 
     plan: Plan
     after: tuple[pulumi.Resource, ...] = ()
@@ -35,7 +29,8 @@ class ModelCache(pulumi.ComponentResource):
         self, name: str, args: ModelCacheArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         cache = args.plan.cache
-        super().__init__("llm:index:ModelCache", name, {"size": cache.size}, opts)
+        retain = cache.kept.retain if cache.kept else cache.retain
+        super().__init__("llm:index:ModelCache", name, {"kind": cache.storage}, opts)
         claim = claim_args(args.plan)
         self.claim = PersistentVolumeClaim(
             f"{name}-claim",
@@ -46,32 +41,11 @@ class ModelCache(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(args.after),
-                # A claim cannot shrink, so a size that nobody asked for is for its creation.
-                ignore_changes=None if cache.size_is_asked else ["spec.resources.requests.storage"],
-                protect=cache.retain,
-                retain_on_delete=cache.retain,
+                # A claim cannot shrink nor change its class: what nobody asked for is for its
+                # creation.
+                ignore_changes=settled_fields(cache),
+                protect=retain,
+                retain_on_delete=retain,
             ),
         )
-        self.register_outputs({"size": cache.size})
-
-
-def claim_args(plan: Plan) -> PersistentVolumeClaimInitArgs:
-    """Build the claim."""
-    cache = plan.cache
-    return PersistentVolumeClaimInitArgs(
-        metadata=ObjectMetaArgs(
-            name=cache.claim,
-            namespace=plan.names.namespace,
-            labels=labels(
-                plan.names,
-                "cache",
-                version=image_version(plan.server.image),
-                extra=plan.extra_labels,
-            ),
-        ),
-        spec=PersistentVolumeClaimSpecArgs(
-            access_modes=[cache.access_mode],
-            storage_class_name=cache.storage_class,
-            resources=VolumeResourceRequirementsArgs(requests={"storage": cache.size}),
-        ),
-    )
+        self.register_outputs({"kind": cache.storage})

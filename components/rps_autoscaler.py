@@ -95,6 +95,8 @@ def _interceptor_route(args: RpsAutoscalerArgs) -> ScalingResource:
             "rules": [{"hosts": [args.host]}],
             "target": {"service": args.plan.names.server, "port": PORT},
             "scalingMetric": _rate(args.scaling),
+            # A request that finds no pod waits as long as a pod may take to start.
+            "timeouts": {"readiness": go_duration(args.plan.start.seconds)},
         },
     )
 
@@ -143,5 +145,7 @@ def _http_scaled_object(args: RpsAutoscalerArgs) -> ScalingResource:
             "replicas": {"min": scaling.min_replicas, "max": scaling.max_replicas},
             "scaledownPeriod": scaling.scale_down_seconds,
             "scalingMetric": _rate(scaling),
+            # The add-on's own is 20 s, in which no model loads.
+            "timeouts": {"conditionWait": go_duration(args.plan.start.seconds)},
         },
     )

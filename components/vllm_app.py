@@ -12,7 +12,7 @@ from components.app_ingress import AppIngress, AppIngressArgs
 from components.model_cache import ModelCache, ModelCacheArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.rps_autoscaler import RpsAutoscaler, RpsAutoscalerArgs
-from planning.names import image_version, labels
+from planning.names import ENFORCE, image_version, labels, owner
 from planning.plan import Plan
 
 
@@ -51,7 +51,7 @@ class VllmApp(pulumi.ComponentResource):
                 plan=plan,
                 scaling=plan.scaling,
                 host=plan.ingress.host,
-                after=(self.server.deployment,),
+                after=(self.server.workload,),
             )
             RpsAutoscaler(f"{name}-autoscaler", scaling, child)
         self.register_outputs(shown)
@@ -60,10 +60,10 @@ class VllmApp(pulumi.ComponentResource):
         foundations: list[pulumi.Resource] = []
         if plan.create_namespace:
             # A namespace takes its claims along, so it stays where they stay.
-            keep = pulumi.ResourceOptions(parent=self, retain_on_delete=plan.cache.retain)
+            keep = pulumi.ResourceOptions(parent=self, retain_on_delete=plan.cache.keeps_namespace)
             metadata = namespace_metadata(plan)
             foundations.append(Namespace(f"{name}-namespace", metadata=metadata, opts=keep))
-        if plan.cache.claim:
+        if plan.cache.storage == "pvc" or plan.cache.kept:
             cache = ModelCacheArgs(plan=plan, after=tuple(foundations))
             child = pulumi.ResourceOptions(parent=self)
             foundations.append(ModelCache(f"{name}-cache", cache, child).claim)
@@ -71,12 +71,13 @@ class VllmApp(pulumi.ComponentResource):
 
 
 def namespace_metadata(plan: Plan) -> ObjectMetaArgs:
-    """Build the namespace's metadata, with the Pod Security level that the pods satisfy."""
+    """Build the namespace's metadata, with the Pod Security level that its pods need."""
     version = image_version(plan.server.image)
     return ObjectMetaArgs(
         name=plan.names.namespace,
         labels={
             **labels(plan.names, "namespace", version=version, extra=plan.extra_labels),
-            "pod-security.kubernetes.io/enforce": "restricted",
+            ENFORCE: plan.cache.pod_security.level,
         },
+        annotations=owner(plan.names),
     )

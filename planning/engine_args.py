@@ -10,6 +10,7 @@ from typing import Final, Literal
 from catalog.flags import FlagList, is_option
 from catalog.records import DataType, Gpu, Model
 from planning.extra_args import is_owned, looks_secret, review_extra_args
+from planning.multi_node import leader_flags
 
 KvCacheDtype = Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"]
 
@@ -42,6 +43,7 @@ _DISPENSABLE: Final = frozenset({"--shutdown-timeout"})
 class EngineRequest:
     """What the plan has decided and what the user adds.
 
+    `tensor_parallel` is inside each of `nodes`; of several, this is the first, which serves HTTP.
     `max_model_len` and `max_num_batched_tokens` are in tokens, `shutdown_timeout` in seconds (None
     leaves vLLM's own, which aborts at once). `dtype` None follows from the model and the GPU;
     `quantization` is vLLM's name of a method, None to read it from the checkpoint.
@@ -50,6 +52,7 @@ class EngineRequest:
     model: Model
     gpu: Gpu
     tensor_parallel: int
+    nodes: int = 1
     max_model_len: int
     max_num_seqs: int
     max_num_batched_tokens: int
@@ -120,6 +123,7 @@ def _planned_flags(request: EngineRequest, flags: FlagList) -> dict[str, str]:
         "--host": LISTEN_HOST,
         "--port": str(request.port),
         "--tensor-parallel-size": str(request.tensor_parallel),
+        **leader_flags(request.nodes),
         "--dtype": _DTYPE_NAMES[served_dtype(request.model, request.gpu, request.dtype)],
         "--quantization": request.quantization,
         "--kv-cache-dtype": request.kv_cache_dtype,

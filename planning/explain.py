@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Sequence
 
 from catalog.records import Model
+from planning.download import plan_download
 from planning.kv_cache import cache_layout
-from planning.plan import Plan, Sizing, StartBudget, Verdict
+from planning.plan import Drain, Plan, Sizing, StartBudget, Verdict
 from planning.table import COLUMNS, LEGEND, short_table, table
 
 PREVIEW_LINES = 15
@@ -21,8 +22,10 @@ def preview_lines(plan: Plan) -> list[str]:
     where = plan.cluster.context or f"manifests in {plan.cluster.render_to}"
     before = _wrapped(_headline(plan), *(f"  {note}" for note in plan.notes))
     after = _wrapped(
-        f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_rollout(plan)}",
-        f"  cluster: {where}, namespace {plan.names.namespace}",
+        f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_drain(plan.drain)}",
+        f"  rollout: {plan.rollout.strategy}, {plan.rollout.reason}",
+        f"  cluster: {where}, namespace {plan.names.namespace} "
+        f"({plan.cache.pod_security.level}); cache: {plan.cache.storage}{_download(plan)}",
     )
     most = PREVIEW_LINES - len(before) - len(after)
     more = f"make explain MODEL={plan.model.id}"
@@ -51,6 +54,7 @@ def explanation(plan: Plan, model: Model) -> dict[str, object]:
         "tensorParallel": sizing.tensor_parallel if sizing else None,
         "preset": plan.placement.preset,
         "product": plan.placement.product,
+        "nodes": plan.placement.nodes,
         "gpus": plan.placement.gpus,
         **_per_gpu(sizing),
         "hourlyPrice": plan.placement.hourly_price,
@@ -88,6 +92,7 @@ def verdict_figures(verdicts: Sequence[Verdict]) -> dict[str, object]:
                 "hourlyPrice": found.hourly_price,
                 "fits": found.refusal is None,
                 "chosen": found.chosen,
+                "nodes": found.sizing.nodes if found.sizing else None,
                 "tensorParallel": found.sizing.tensor_parallel if found.sizing else None,
                 "maxModelLen": found.sizing.context_length if found.sizing else None,
                 **_per_gpu(found.sizing),
@@ -132,21 +137,31 @@ def _wrapped(*lines: str) -> list[str]:
 
 def _headline(plan: Plan) -> str:
     placement, model = plan.placement, plan.model
+    nodes = f"{placement.nodes} nodes of " if placement.nodes > 1 else ""
     return (
         f"{model.id} at {model.revision[:12]} on {placement.preset}: "
-        f"{placement.gpus} x {placement.product} ({placement.hourly_price:g} per hour)"
+        f"{nodes}{placement.gpus} x {placement.product} ({placement.hourly_price:g} per hour)"
     )
 
 
 def _parts(start: StartBudget) -> str:
     if start.override is not None:
         return "rollout.startSeconds"
+    download = f"download {start.download_seconds}, " if start.download_seconds else ""
     return (
-        f"image {start.image_seconds}, download {start.download_seconds}, "
+        f"image {start.image_seconds}, {download}"
         f"load {start.load_seconds}, warm-up {start.warm_up_seconds}"
     )
 
 
-def _rollout(plan: Plan) -> str:
-    # A surge would wait for a GPU that only the old pod could free.
-    return "Recreate" if plan.server.strategy == "Recreate" else "one by one, no surge"
+def _download(plan: Plan) -> str:
+    download = plan_download(plan)
+    if download is None:
+        return ""
+    return f", filled within {download.deadline_seconds} s"
+
+
+def _drain(drain: Drain) -> str:
+    if drain.shutdown_timeout is None:
+        return "a stop aborts requests"
+    return f"a stop drains for {drain.shutdown_timeout} s"

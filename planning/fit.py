@@ -1,4 +1,4 @@
-"""How a model would run on one preset: ranks, context, sequences and memory, or why not."""
+"""How a model would run on a preset: nodes, ranks, context, sequences and memory, or why not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from catalog.records import Gpu, Model
 from planning.gates import refusal
 from planning.memory import EngineSettings, MemoryPlan, memory
 from planning.overrides import Overrides, engine_settings
+from planning.stages import largest_stage, stage_refusal
 from settings.models import Preset
 
 LEAST_CONTEXT = 8192
@@ -20,7 +21,7 @@ _CONTEXT_STEP = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sized:
-    """A model on a number of ranks of one GPU kind.
+    """A model on a number of ranks of one GPU kind, on each of `nodes`.
 
     `refusal` says what is missing, with the numbers; None where it fits.
     """
@@ -29,6 +30,7 @@ class Sized:
     engine: EngineSettings
     memory: MemoryPlan
     refusal: str | None
+    nodes: int = 1
 
     @property
     def lacking_gib(self) -> float:
@@ -53,6 +55,16 @@ class Candidate:
         """Whether the preset can serve the model."""
         return self.refusal is None
 
+    @property
+    def nodes(self) -> int:
+        """Nodes of one replica."""
+        return self.sized.nodes if self.sized else 1
+
+    @property
+    def price_per_hour(self) -> float:
+        """Price of one replica, on all its nodes."""
+        return self.preset.price_per_hour * self.nodes
+
     def settled(self) -> tuple[Gpu, Sized]:
         """Give the GPU and the sizes of a preset that was chosen.
 
@@ -64,29 +76,66 @@ class Candidate:
         return self.gpu, self.sized
 
 
+def over_nodes(model: Model, refused: Candidate, overrides: Overrides) -> Candidate:
+    """Evaluate a preset that lacks memory over the fewest nodes that fit, else over the most."""
+    tried = refused
+    if refused.gpu is None or refused.sized is None or refused.sized.memory.fits:
+        return refused
+    for nodes in range(2, overrides.max_nodes + 1):
+        pair = (refused.preset, refused.gpu)
+        found = candidates(model, [pair], overrides, nodes=nodes)[0]
+        if found.fits or found.sized is None:
+            return found
+        tried = found
+    return tried
+
+
 def candidates(
-    model: Model, presets: Sequence[tuple[Preset, Gpu | None]], overrides: Overrides
+    model: Model,
+    presets: Sequence[tuple[Preset, Gpu | None]],
+    overrides: Overrides,
+    *,
+    nodes: int = 1,
 ) -> list[Candidate]:
     """Evaluate presets in their order, the same number of the same GPU only once.
 
-    The GPU is None for a preset that has none.
+    The GPU is None for a preset that has none; `nodes` are those of one replica.
     """
     known: dict[tuple[str, int], Sized | str] = {}
 
     def evaluated(preset: Preset, gpu: Gpu | None) -> Candidate:
         if gpu is None or not preset.gpus:
             return Candidate(preset=preset, gpu=None, sized=None, refusal="has no GPU")
-        if reason := refusal(model, gpu, preset, overrides):
+        reason = refusal(model, gpu, preset, overrides)
+        if nodes > 1 and reason is None:
+            reason = stage_refusal(model, gpu, overrides, nodes)
+        if reason:
             return Candidate(preset=preset, gpu=gpu, sized=None, refusal=reason)
         key = (gpu.key, preset.gpus)
         if key not in known:
-            known[key] = _sized(model, gpu, preset.gpus, overrides)
+            known[key] = (
+                _over_stages(model, gpu, preset.gpus, overrides, nodes)
+                if nodes > 1
+                else _sized(model, gpu, preset.gpus, overrides)
+            )
         found = known[key]
         if isinstance(found, str):
             return Candidate(preset=preset, gpu=gpu, sized=None, refusal=found)
         return Candidate(preset=preset, gpu=gpu, sized=found, refusal=found.refusal)
 
     return [evaluated(preset, gpu) for preset, gpu in presets]
+
+
+def _over_stages(
+    model: Model, gpu: Gpu, gpus: int, overrides: Overrides, nodes: int
+) -> Sized | str:
+    """How the fullest of the stages runs on its node, or a reason why it does not."""
+    stage = _sized(largest_stage(model, nodes), gpu, gpus, overrides)
+    if isinstance(stage, str):
+        return stage
+    if stage.tensor_parallel == 1:  # what one rank takes leaves out the links between ranks
+        return "is planned over several nodes only with several ranks on each"
+    return replace(stage, nodes=nodes)
 
 
 def _sized(model: Model, gpu: Gpu, gpus: int, overrides: Overrides) -> Sized | str:

@@ -17,6 +17,9 @@ _CUDA_13_SINCE = (0, 20)
 _CUDA_13_DRIVER = 580
 _CUDA_12_DRIVER = 525
 
+SHARED_SUFFIX = "-SHARED"
+"""Ends the product label of a time-sliced GPU (k8s-device-plugin, internal/lm/resource.go)."""
+
 
 def refusal(model: Model, gpu: Gpu, preset: Preset, overrides: Overrides) -> str | None:
     """Give the first reason, in a few words, why the preset cannot serve the model; else None."""
@@ -63,6 +66,9 @@ def _versions(model: Model, gpu: Gpu, overrides: Overrides) -> Iterator[str]:
 
 
 def _nodes(gpu: Gpu, labels: dict[str, str], overrides: Overrides) -> Iterator[str]:
+    product = labels.get(gpu.product_label_key, "")
+    if product.endswith(SHARED_SUFFIX) and not overrides.force:
+        yield f"its nodes share a GPU among pods ({product}), so no memory is certain; force tries"
     asked = labels.get(_ARCHITECTURE_LABEL, gpu.cpu_architecture)
     if asked != gpu.cpu_architecture:
         yield f"its nodes are {gpu.cpu_architecture}; the node selector asks for {asked}"

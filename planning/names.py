@@ -5,19 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Component = Literal["server", "cache", "ingress", "autoscaler", "namespace"]
+Component = Literal["server", "cache", "download", "ingress", "autoscaler", "namespace"]
+
+Pairs = tuple[tuple[str, str], ...]
+"""A mapping as sorted pairs, so that a plan is hashable and its order is fixed."""
 
 PART_OF = "mistral-vllm"
+STACK = f"{PART_OF}/stack"
+"""The annotation that names the stack which made a namespace or a claim."""
+
+ENFORCE = "pod-security.kubernetes.io/enforce"
+"""The label of a namespace that names the Pod Security level of its pods."""
+
+RETAIN = f"{PART_OF}/retain"
+"""The annotation of a claim that outlives its stack."""
+
 PORT = 8000
 """The port vLLM listens on, its own default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """Physical names: fixed for what others address or what must not exist twice."""
+    """Physical names: fixed for what others address or what must not exist twice, and whose."""
 
     app: str
     namespace: str
+    stack: str
 
     @property
     def server(self) -> str:
@@ -59,6 +72,15 @@ def labels(
         "app.kubernetes.io/part-of": PART_OF,
         "app.kubernetes.io/version": version,
     }
+
+
+def owner(names: Names) -> dict[str, str]:
+    """Annotations of an object that outlives its stack, for a stack that finds it.
+
+    The provider creates over an object that exists. The preflight refuses one of another stack; of
+    this one, whatever it wrote before is its own (pulumi-kubernetes, server-side apply).
+    """
+    return {STACK: names.stack, "pulumi.com/patchForce": "true"}
 
 
 def image_version(image: str) -> str:

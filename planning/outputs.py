@@ -23,7 +23,7 @@ def stack_outputs(plan: Plan) -> dict[str, str | int | float]:
         "revision": plan.model.revision,
         "contextLength": plan.model.context_length,
         "preset": plan.placement.preset,
-        "gpus": plan.placement.gpus,
+        "gpus": plan.placement.gpus * plan.placement.nodes,
         "hourlyPrice": plan.placement.hourly_price,
         "namespace": plan.names.namespace,
         "serviceName": plan.names.server,

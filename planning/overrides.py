@@ -17,8 +17,8 @@ _TAG_RELEASE = re.compile(r":v?(\d+\.\d+(?:\.\d+)?)(?![\d.])[^:/@]*(?:@|$)")
 class Overrides:
     """Values from the stack config; None leaves the choice to the plan. Lengths are in tokens.
 
-    `node_selector` holds the labels that the stack adds to every preset's own, and `force` obeys
-    what the memory model refuses.
+    `node_selector` holds the labels that the stack adds to every preset's own, `max_nodes` is how
+    many nodes one replica may take, and `force` obeys what the memory model refuses.
     """
 
     max_model_len: int | None = None
@@ -30,6 +30,7 @@ class Overrides:
     kv_cache_dtype: KvCacheDtype = "auto"
     image: str | None = None
     node_selector: tuple[tuple[str, str], ...] = ()
+    max_nodes: int = 1
     force: bool = False
 
 
@@ -50,6 +51,7 @@ def overrides_of(settings: StackSettings) -> Overrides:
         kv_cache_dtype=settings.kv_cache_dtype or "auto",
         image=settings.image,
         node_selector=tuple(sorted(settings.node_selector.items())),
+        max_nodes=settings.multi_node.max_nodes,
         force=settings.force,
     )
 

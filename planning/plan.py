@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planning.names import Names
-
-Pairs = tuple[tuple[str, str], ...]
-"""A mapping as sorted pairs, so that a plan is hashable and its order is fixed."""
+from catalog.records import WeightFormat
+from planning.names import Names, Pairs
+from planning.volumes import Cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +19,7 @@ class PlannedModel:
     served_name: str
     context_length: int
     chat: bool
+    weight_format: WeightFormat
     weights_gib: float
 
 
@@ -29,9 +29,11 @@ class Sizing:
 
     `cache_gib` is the KV cache of one request of `context_length`, `overhead_gib` the libraries and
     CUDA graphs; with weights and activation they are `required_gib`. `concurrent_requests` is how
-    many requests of that length the whole cache holds.
+    many requests of that length the whole cache holds. The GPU is one of `tensor_parallel` in each
+    of `nodes`.
     """
 
+    nodes: int = 1
     tensor_parallel: int
     context_length: int
     max_num_seqs: int
@@ -75,7 +77,13 @@ class Toleration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What a pod asks of the scheduler."""
+    """What a pod asks of the scheduler and of its node.
+
+    One replica is a pod on each of `nodes`, and `hourly_price` that of all of them. `capacity` is
+    the number of such replicas that the pool holds, None where nobody has said it.
+    `device_groups` are numbers of the groups that own the GPU's devices on the node, and
+    `takes_shared_gpus` tells that the stack insists on a node that shares a GPU among pods.
+    """
 
     preset: str
     vendor: str
@@ -88,18 +96,27 @@ class Placement:
     node_selector: Pairs
     tolerations: tuple[Toleration, ...]
     priority_class: str | None
+    runtime_class: str | None
+    device_groups: tuple[int, ...]
+    takes_shared_gpus: bool
+    capacity: int | None
     hourly_price: float
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The container, and how its Deployment rolls."""
+    """The container, how many there are at first, and how many there may be.
+
+    `worker_args` are those of the other pods of a replica over several nodes; empty on one node.
+    """
 
     image: str
     args: tuple[str, ...]
+    worker_args: tuple[str, ...] = ()
     env: Pairs
     replicas: int
-    strategy: Literal["Recreate", "RollingUpdate"]
+    max_replicas: int
     autoscaled: bool
 
 
@@ -122,21 +139,30 @@ class StartBudget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
-    """The volume of the model's files; without a claim it lives and dies with the pod.
+class Drain:
+    """Seconds of a stop: until SIGTERM, for what has started to finish, and until SIGKILL.
 
-    `size` is a Kubernetes quantity. A claim keeps the size it was made with unless the stack asks
-    for another, so that a smaller model does not shrink it.
+    `shutdown_timeout` is vLLM's; None where the version has none and aborts at once.
     """
 
-    claim: str | None
-    size: str
-    size_is_asked: bool
-    files_bytes: int
-    storage_class: str | None
-    access_mode: str
-    retain: bool
-    path: str
+    pre_stop_seconds: int
+    shutdown_timeout: int | None
+    grace_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """How pods are replaced, why so, and how long that may take.
+
+    `progress_seconds` bounds one pod's replacement, `update_seconds` that of all of them.
+    """
+
+    strategy: Literal["Recreate", "RollingUpdate"]
+    max_surge: int
+    max_unavailable: int
+    reason: str
+    progress_seconds: int
+    update_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +217,8 @@ class Plan:
     placement: Placement
     server: Server
     start: StartBudget
+    drain: Drain
+    rollout: Rollout
     cache: Cache
     ingress: Ingress | None
     scaling: Scaling | None

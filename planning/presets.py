@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from catalog.records import Gpu, Model
 from planning.errors import PlanError
-from planning.fit import Candidate, Sized, candidates
+from planning.fit import Candidate, Sized, candidates, over_nodes
 from planning.overrides import Overrides
 from planning.remedies import remedies
 from settings.mistakes import Mistake, did_you_mean
@@ -54,6 +54,8 @@ def choose(
 ) -> Choice:
     """Choose by price, then fewest GPUs, then least spare memory, then name, in any order given.
 
+    Several nodes are tried where no single one fits and the stack allows them.
+
     Args:
         model: the model.
         presets: the cluster's presets.
@@ -69,6 +71,10 @@ def choose(
     if mistakes := [*_too_long(model, overrides), *_converted_twice(model, overrides)]:
         raise PlanError(*mistakes)
     named = [found for found in evaluated if wanted in ("auto", found.preset.name)]
+    if overrides.max_nodes > 1 and not any(found.fits for found in named):
+        several = (over_nodes(model, found, overrides) for found in evaluated)
+        evaluated = tuple(sorted(several, key=_order))
+        named = [found for found in evaluated if wanted in ("auto", found.preset.name)]
     chosen = next((found for found in named if found.fits), None)
     forced = None
     if chosen is None and overrides.force:
@@ -102,7 +108,7 @@ def evaluate(
 def _order(candidate: Candidate) -> tuple[float, int, float, str]:
     preset, sized = candidate.preset, candidate.sized
     spare = sized.memory.usable_gib - sized.memory.required_gib if sized else math.inf
-    return preset.price_per_hour, preset.gpus, spare, preset.name
+    return candidate.price_per_hour, preset.gpus * candidate.nodes, spare, preset.name
 
 
 def _shortfall(candidate: Candidate) -> tuple[float, tuple[float, int, float, str]]:
@@ -196,8 +202,9 @@ def _reason(candidate: Candidate, *, named: bool) -> str:
     sized = candidate.sized
     if sized and not sized.memory.fits:
         memory = sized.memory
+        where = f" on {sized.nodes} nodes" if sized.nodes > 1 else ""
         return (
-            f"{name}lacks {sized.lacking_gib:.1f} GiB per GPU, {memory.required_gib:.1f} of "
+            f"{name}lacks {sized.lacking_gib:.1f} GiB per GPU{where}, {memory.required_gib:.1f} of "
             f"{memory.usable_gib:.1f} at context {sized.engine.max_model_len}"
         )
     return f"{name.strip()}: {candidate.refusal}" if named else f"{candidate.refusal}"

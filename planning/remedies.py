@@ -8,10 +8,13 @@ from dataclasses import replace
 
 from catalog.loader import load_models
 from catalog.records import Gpu, Model
-from planning.fit import Candidate, candidates
+from planning.fit import Candidate, candidates, over_nodes
 from planning.overrides import Overrides
 
 _MOST_GPUS = 16
+_MOST_NODES = 8
+# Below, a larger preset is the better remedy: links between nodes are slower than inside one.
+_LEAST_GPUS_OF_A_NODE = 8
 _FORMATS = frozenset({"awq", "bf16", "fp8", "gptq", "mxfp4", "nvfp4"})
 _LEAST_CONTEXT = 1024
 
@@ -29,6 +32,7 @@ def remedies(model: Model, refused: Sequence[Candidate], overrides: Overrides) -
         _with_overrides(model, refused, replace(overrides, kv_cache_dtype="fp8"), overrides),
         _quantised_sibling(model, refused, overrides),
         _more_gpus(model, refused, overrides),
+        _more_nodes(model, refused, overrides),
     )
     return [change for changes in found for change in changes]
 
@@ -97,6 +101,20 @@ def _more_gpus(model: Model, refused: Sequence[Candidate], overrides: Overrides)
     if options:
         _, count, key = min(options)
         yield f"add a preset with {count} x {key}"
+
+
+def _more_nodes(model: Model, refused: Sequence[Candidate], overrides: Overrides) -> Iterator[str]:
+    """Name the fewest nodes of one preset that hold the model, where the stack allows fewer."""
+    tried = replace(overrides, max_nodes=_MOST_NODES)
+    found = (
+        over_nodes(model, one, tried)
+        for one in refused
+        if one.preset.gpus >= _LEAST_GPUS_OF_A_NODE and one.nodes == 1
+    )
+    fitting = [one for one in found if one.fits and one.nodes > overrides.max_nodes]
+    if fitting:
+        best = min(fitting, key=lambda one: (one.nodes, one.price_per_hour, one.preset.name))
+        yield f"set multiNode.maxNodes to {best.nodes} ({best.nodes} nodes of '{best.preset.name}')"
 
 
 def _cheapest(model: Model, refused: Sequence[Candidate], overrides: Overrides) -> str | None:

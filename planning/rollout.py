@@ -1,12 +1,11 @@
-"""One start budget, from the bytes to fetch and load; probes, deadlines and timeouts share it."""
+"""How pods start, stop and are replaced, and the seconds that each of these may take."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 
-from planning.plan import StartBudget
-
-GIB = 2**30
+from planning.plan import Drain, Placement, Rollout, StartBudget
 
 IMAGE_BYTES = 12 * 10**9
 """Assumption: the compressed size of a CUDA or ROCm image of vLLM, on the high side."""
@@ -24,23 +23,86 @@ WARM_UP_SECONDS = 300
 """Compilation, CUDA graphs and profiling: KServe, KAITO and the NIM operator give 10 to 30 minutes
 for the whole start, and this part does not grow with the weights."""
 
+PRE_STOP_SECONDS = 15
+"""Until every proxy has forgotten a pod that goes; KServe waits as long before SIGTERM."""
 
-def start_budget(weights_bytes: int, *, override: int | None) -> StartBudget:
+GRACE_SECONDS = 130
+"""From the deletion of a pod to SIGKILL, as the samples of the Gateway API inference extension have
+it: two minutes for requests that have started, and the wait before."""
+
+_EXIT_SECONDS = 5
+
+
+def image_seconds() -> int:
+    """Compute the seconds of an image's pull on an empty node."""
+    return math.ceil(IMAGE_BYTES / IMAGE_BYTES_PER_SECOND)
+
+
+def download_seconds(files_bytes: int) -> int:
+    """Compute the seconds of a download from the Hub."""
+    return math.ceil(files_bytes / DOWNLOAD_BYTES_PER_SECOND)
+
+
+def start_budget(
+    weights_bytes: int, *, override: int | None, downloads: bool = True
+) -> StartBudget:
     """Compute the seconds from a pod's creation to its first answer, on an empty node and cache.
 
     Args:
         weights_bytes: bytes that are downloaded and loaded.
         override: seconds that the stack config asks for instead.
+        downloads: whether the pod fetches the files itself, and no Job before it.
     """
     return StartBudget(
-        image_seconds=math.ceil(IMAGE_BYTES / IMAGE_BYTES_PER_SECOND),
-        download_seconds=math.ceil(weights_bytes / DOWNLOAD_BYTES_PER_SECOND),
+        image_seconds=image_seconds(),
+        download_seconds=download_seconds(weights_bytes) if downloads else 0,
         load_seconds=math.ceil(weights_bytes / LOAD_BYTES_PER_SECOND),
         warm_up_seconds=WARM_UP_SECONDS,
         override=override,
     )
 
 
-def cache_size(weights_bytes: int) -> str:
-    """Give the cache's size: a model's files, a second revision beside them, and a tenth spare."""
-    return f"{math.ceil(weights_bytes * 2.1 / GIB / 10) * 10}Gi"
+def plan_drain(flags: Container[str]) -> Drain:
+    """Plan a stop that lets requests finish, for the flags of the vLLM version that is served."""
+    timeout = GRACE_SECONDS - PRE_STOP_SECONDS - _EXIT_SECONDS
+    return Drain(
+        pre_stop_seconds=PRE_STOP_SECONDS,
+        shutdown_timeout=timeout if "--shutdown-timeout" in flags else None,
+        grace_seconds=GRACE_SECONDS,
+    )
+
+
+def plan_rollout(
+    pods: int, *, placement: Placement, shared_cache: bool, start: StartBudget, drain: Drain
+) -> Rollout:
+    """Plan a replacement of pods that never waits for a GPU which only the old pod can free.
+
+    Args:
+        pods: as many as there may be.
+        placement: of the pods, with the pods that its preset can hold.
+        shared_cache: whether pods on different nodes can use the cache at once.
+        start: of one pod.
+        drain: of one pod.
+    """
+    # A pod that has gone holds its GPU until it has drained, also beside a spare one.
+    each = start.seconds + drain.grace_seconds
+    spare = placement.capacity is not None and placement.capacity > pods
+    surge = spare and shared_cache and pods > 0
+    order = "a new pod first" if surge else "the old pod first" if pods <= 1 else "one by one"
+    return Rollout(
+        strategy="RollingUpdate" if surge or pods > 1 else "Recreate",
+        max_surge=int(surge),
+        max_unavailable=int(not surge),
+        reason=f"{order}, since {_room(pods, placement, spare, shared_cache)}",
+        progress_seconds=each,
+        update_seconds=max(pods, 1) * each,
+    )
+
+
+def _room(pods: int, placement: Placement, spare: bool, shared_cache: bool) -> str:
+    if not shared_cache:
+        return "its cache may attach to one node only"
+    if placement.capacity is None:
+        return f"'{placement.preset}' declares no spare capacity"
+    room = f"'{placement.preset}' has room for {placement.capacity}"
+    return f"{room} and at most {pods} run" if spare else f"{room} only"

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.flags import load_flags
 from catalog.records import Model
+from planning.cache import CACHE_PATH
+from planning.download import OFFLINE, has_download
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
 from planning.errors import PlanError
 from planning.fit import Candidate
+from planning.multi_node import multi_node_mistakes, worker_args
 from planning.names import PORT
 from planning.overrides import overrides_of, served_release
-from planning.plan import Server
+from planning.plan import Drain, Server
+from planning.rollout import plan_drain
 from settings.mistakes import Mistake
 from settings.models import StackSettings
-
-CACHE_PATH = "/models"
-"""Where the cache is mounted; HF_HOME points here."""
 
 _HOME = "/home/vllm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """The server, and what the preview warns of."""
+    """The server, how it stops, and what the preview warns of."""
 
     server: Server
+    drain: Drain
     warnings: tuple[str, ...]
 
 
@@ -33,26 +35,35 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     """Write the server that runs the model on the chosen ranks.
 
     Raises:
-        PlanError: an argument or variable of the user's cannot be taken.
+        PlanError: an argument or variable of the user's cannot be taken, or several nodes are
+            needed and something else rules them out.
     """
-    request = _request(model, revision, chosen, settings)
-    release = served_release(request.gpu, overrides_of(settings))
-    command = engine_command(request, load_flags(release))
+    gpu, sized = chosen.settled()
+    if mistakes := list(multi_node_mistakes(sized.nodes, settings)):
+        raise PlanError(*mistakes)
+    flags = load_flags(served_release(gpu, overrides_of(settings)))
+    drain = plan_drain(flags.kinds)
+    request = replace(
+        _request(model, revision, chosen, settings), shutdown_timeout=drain.shutdown_timeout
+    )
+    command = engine_command(request, flags)
     if command.refusals:
         raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.replicas
-    most = scaling.max_replicas if scaling.enabled else settings.replicas
-    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME}
+    offline = OFFLINE if has_download(settings.cache.kind) else {}
+    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME, **offline}
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,
             args=command.args,
+            worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),
             replicas=replicas,
-            strategy="RollingUpdate" if most > 1 else "Recreate",
+            max_replicas=scaling.max_replicas if scaling.enabled else settings.replicas,
             autoscaled=scaling.enabled,
         ),
+        drain=drain,
         warnings=_warnings(command, settings, paths),
     )
 
@@ -68,6 +79,7 @@ def _request(
         model=model,
         gpu=gpu,
         tensor_parallel=sized.tensor_parallel,
+        nodes=sized.nodes,
         max_model_len=engine.max_model_len,
         max_num_seqs=engine.max_num_seqs,
         max_num_batched_tokens=engine.max_num_batched_tokens,

@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from catalog.loader import load_gpus
-from catalog.records import Gpu, Model
+from catalog.records import Model
+from planning.cache import CACHE_PATH, plan_cache
+from planning.download import has_download
 from planning.errors import PlanError
 from planning.facts import catalogue_model, is_catalogued
-from planning.fit import Candidate, Sized
+from planning.fit import Sized
 from planning.names import Names
 from planning.overrides import overrides_of
-from planning.plan import Cache, Cluster, Ingress, Placement, Plan, PlannedModel, Toleration
-from planning.presets import choose
-from planning.rollout import cache_size, start_budget
+from planning.placement import plan_placement
+from planning.plan import (
+    Cache,
+    Cluster,
+    Ingress,
+    Placement,
+    Plan,
+    PlannedModel,
+    Rollout,
+    StartBudget,
+)
+from planning.pod_security import security_warning
+from planning.presets import Choice, choose
+from planning.rollout import plan_rollout, start_budget
 from planning.scaling import plan_scaling
-from planning.serving import CACHE_PATH, serve
+from planning.serving import Served, serve
 from planning.verdicts import notes, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
@@ -41,30 +54,47 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     revision = _revision(model, settings, stack)
     overrides, gpus = overrides_of(settings), {gpu.key: gpu for gpu in load_gpus()}
     choice = choose(model, settings.presets, wanted=settings.preset, gpus=gpus, overrides=overrides)
-    gpu, sized = choice.chosen.settled()
+    _, sized = choice.chosen.settled()
     served = serve(model, revision, choice.chosen, settings)
-    names = Names(app=settings.name, namespace=settings.namespace.name)
+    names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
+    placement, cache = plan_placement(choice.chosen, settings), plan_cache(model, names, settings)
+    start = _start(model, cache, settings)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
         extra_labels=tuple(sorted(settings.labels.items())),
         model=_planned_model(model, revision, sized, settings),
-        placement=_placement(choice.chosen, gpu, sized, settings),
+        placement=placement,
         server=served.server,
-        start=start_budget(model.weights_bytes, override=settings.rollout.start_seconds),
-        cache=_cache(model, names, settings),
+        start=start,
+        drain=served.drain,
+        rollout=_rollout(served, placement, cache, start),
+        cache=cache,
         ingress=_ingress(names, stack, settings),
         scaling=plan_scaling(settings.autoscaling),
         token_secret=_token_secret(settings),
         cluster=_cluster(settings),
         verdicts=verdicts(choice),
         notes=(*notes(model, choice, sized, settings), *_pin_notes(model)),
-        warnings=(
-            *warnings(model, choice, settings, overrides),
-            *served.warnings,
-            *_revision_warnings(model, revision, settings),
-            *_ingress_warnings(settings),
-        ),
+        warnings=_warnings(model, revision, choice, served, settings),
+    )
+
+
+def _start(model: Model, cache: Cache, settings: StackSettings) -> StartBudget:
+    return start_budget(
+        model.weights_bytes,
+        override=settings.rollout.start_seconds,
+        downloads=not has_download(cache.storage),
+    )
+
+
+def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBudget) -> Rollout:
+    return plan_rollout(
+        served.server.max_replicas,
+        placement=placement,
+        shared_cache=cache.claim is None or cache.access_mode == "ReadWriteMany",
+        start=start,
+        drain=served.drain,
     )
 
 
@@ -77,6 +107,7 @@ def _planned_model(
         served_name=settings.served_model_name or model.id,
         context_length=sized.engine.max_model_len,
         chat=model.task == "chat",
+        weight_format=model.weight_format,
         weights_gib=model.weights_bytes / 2**30,
     )
 
@@ -105,6 +136,18 @@ def _revision(model: Model, settings: StackSettings, stack: str) -> str:
     )
 
 
+def _warnings(
+    model: Model, revision: str, choice: Choice, served: Served, settings: StackSettings
+) -> tuple[str, ...]:
+    return (
+        *warnings(model, choice, settings, overrides_of(settings)),
+        *served.warnings,
+        *_revision_warnings(model, revision, settings),
+        *_ingress_warnings(settings),
+        *security_warning(settings.cache.kind, settings.namespace.name),
+    )
+
+
 def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> Iterator[str]:
     if settings.revision is None and not is_catalogued(model):
         yield (
@@ -126,48 +169,6 @@ def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> 
 def _pin_notes(model: Model) -> Iterator[str]:
     if not is_catalogued(model):
         yield f"facts: from the Hub; pin them with `make lock MODEL={model.id}`"
-
-
-def _placement(chosen: Candidate, gpu: Gpu, sized: Sized, settings: StackSettings) -> Placement:
-    preset = chosen.preset
-    return Placement(
-        preset=preset.name,
-        vendor=gpu.vendor,
-        product=gpu.key,
-        gpus=preset.gpus,
-        gpu_resource=gpu.resource_name,
-        cpu=preset.cpu,
-        memory=preset.memory,
-        # NCCL exchanges between the ranks of one pod through shared memory.
-        shared_memory="2Gi" if sized.tensor_parallel == 1 else "16Gi",
-        node_selector=tuple(sorted((preset.pool.node_selector | settings.node_selector).items())),
-        tolerations=tuple(
-            Toleration(
-                key=toleration.key,
-                operator=toleration.operator,
-                value=toleration.value,
-                effect=toleration.effect,
-                toleration_seconds=toleration.toleration_seconds,
-            )
-            for toleration in (*preset.pool.tolerations, *settings.tolerations)
-        ),
-        priority_class=settings.priority_class,
-        hourly_price=preset.price_per_hour,
-    )
-
-
-def _cache(model: Model, names: Names, settings: StackSettings) -> Cache:
-    asked = settings.cache
-    return Cache(
-        claim=names.cache if asked.enabled else None,
-        size=asked.size or cache_size(model.weights_bytes),
-        size_is_asked=asked.size is not None,
-        files_bytes=model.weights_bytes,
-        storage_class=asked.storage_class,
-        access_mode=asked.access_mode,
-        retain=asked.retain and asked.enabled,
-        path=CACHE_PATH,
-    )
 
 
 def _ingress(names: Names, stack: str, settings: StackSettings) -> Ingress | None:

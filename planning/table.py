@@ -57,6 +57,8 @@ def _lines(found: Verdict) -> list[str]:
     name = found.preset if len(found.preset) <= _NAME else f"{found.preset[: _NAME - 1]}…"
     ranks = found.sizing.tensor_parallel if found.sizing else found.gpus
     gpus = f"{found.gpus}" if ranks == found.gpus else f"{ranks}/{found.gpus}"
+    if found.sizing and found.sizing.nodes > 1:
+        gpus = f"{found.sizing.nodes}x{gpus}"
     head = f"{mark} {name:<{_NAME}} {found.hourly_price:>6.6g} {gpus:>5}"
     if found.sizing and (found.refusal is None or not found.sizing.fits):
         return [f"{head} {_figures(found.sizing)} {_word(found)}"]

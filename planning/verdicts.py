@@ -20,7 +20,7 @@ def verdict(candidate: Candidate, *, chosen: bool) -> Verdict:
         preset=candidate.preset.name,
         product=candidate.preset.product,
         gpus=candidate.preset.gpus,
-        hourly_price=candidate.preset.price_per_hour,
+        hourly_price=candidate.price_per_hour,
         chosen=chosen,
         sizing=_sizing(candidate.sized) if candidate.sized else None,
         refusal=candidate.refusal,
@@ -36,6 +36,7 @@ def _sizing(sized: Sized) -> Sizing:
     memory = sized.memory
     counted = memory.weights_gib + memory.request_gib + memory.activation_gib
     return Sizing(
+        nodes=sized.nodes,
         tensor_parallel=sized.tensor_parallel,
         context_length=sized.engine.max_model_len,
         max_num_seqs=sized.engine.max_num_seqs,
@@ -59,12 +60,14 @@ def notes(model: Model, choice: Choice, sized: Sized, settings: StackSettings) -
     if choice.forced:
         why = "forced, though it does not fit"
     elif settings.preset != "auto":
-        cheapest = fitting[0].preset
-        own = cheapest.name == choice.chosen.preset.name
-        also = "it is" if own else f"'{cheapest.name}' at {cheapest.price_per_hour:g} is"
+        cheapest = fitting[0]
+        own = cheapest.preset.name == choice.chosen.preset.name
+        also = "it is" if own else f"'{cheapest.preset.name}' at {cheapest.price_per_hour:g} is"
         why = f"named by `preset`; {also} the cheapest {counts}"
     else:
         why = f"the cheapest {counts}"
+    if sized.nodes > 1:
+        why = f"no single node fits, so {sized.nodes} of one preset (multiNode.maxNodes); {why}"
     return (f"why: {why}", f"engine: {_engine(model, sized, settings)}")
 
 
@@ -130,6 +133,7 @@ def warnings(
 def _capacity(choice: Choice, settings: StackSettings) -> Iterator[str]:
     scaling, preset = settings.autoscaling, choice.chosen.preset
     most = scaling.max_replicas if scaling.enabled else settings.replicas
+    most *= choice.chosen.nodes
     if preset.capacity is not None and most > preset.capacity:
         yield (
             f"{'autoscaling.maxReplicas' if scaling.enabled else 'replicas'}: {most} pods of "

@@ -15,7 +15,15 @@ from sandbox import nodes, pki
 from sandbox.state import MANIFESTS, SandboxError, Settings, Tier
 from tools import locate
 
-_CRDS = ("keda-crds.yaml", "http-add-on-crds.yaml", "traefik-crds.yaml")
+_CRDS = (
+    "keda-crds.yaml",
+    "http-add-on-crds.yaml",
+    "traefik-crds.yaml",
+    "leaderworkerset-crds.yaml",
+)
+# The list that client-go reads at once, which lags behind those of single groups.
+_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_GROUPS = {"http.keda.sh", "keda.sh", "leaderworkerset.x-k8s.io", "traefik.io"}
 # KWOK's own volume stages bind claims behind the real controller's back: stages.yaml has others.
 _KWOK_KINDS = ("Node", "Pod")
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -46,7 +54,7 @@ def apply_core(settings: Settings) -> None:
 
 
 def apply_full(settings: Settings, address: str) -> None:
-    """Apply the Services, the aggregated API and the webhooks of KEDA and its HTTP add-on.
+    """Apply Services, aggregated API and webhooks of the operators, and configure LeaderWorkerSet.
 
     Raises:
         SandboxError: kubectl refuses one.
@@ -56,14 +64,19 @@ def apply_full(settings: Settings, address: str) -> None:
         "ADDRESS": address,
         "ADAPTER_PORT": ports.keda_adapter,
         "ADMIN_PORT": ports.interceptor_admin,
+        "CERTIFICATES": settings.pki / "keda",
         "CA": pki.encoded(settings.pki / "ca.crt"),
+        "LWS_HEALTH_PORT": ports.lws_health,
+        "LWS_PORT": ports.lws_webhooks,
         "PROXY_PORT": ports.interceptor_proxy,
         "SCALER_PORT": ports.external_scaler,
         "WEBHOOK_PORT": ports.keda_webhooks,
     }
-    names = ("keda.yaml", "keda-webhooks.yaml", "http-add-on.yaml")
+    names = ("keda.yaml", "keda-webhooks.yaml", "http-add-on.yaml", "lws-webhooks.yaml")
     text = "\n---\n".join((MANIFESTS / name).read_text() for name in names)
     _apply(settings, [], Template(text).substitute(values))
+    configuration = (MANIFESTS / "lws-configuration.yaml").read_text()
+    settings.lws.write_text(Template(configuration).substitute(values))
 
 
 def all_nodes_ready(settings: Settings) -> bool:
@@ -76,6 +89,17 @@ def all_nodes_ready(settings: Settings) -> bool:
         )
         for node in listed["items"]
     )
+
+
+def serves_custom_resources(settings: Settings) -> bool:
+    """Tell whether the API server lists the kinds of all operators to their clients."""
+    listed = _call(settings, "GET", "/apis", accept=_DISCOVERY).get("items", ())
+    served = {
+        group["metadata"]["name"]
+        for group in listed
+        if any(version.get("resources") for version in group["versions"])
+    }
+    return served >= _GROUPS
 
 
 def release_nodes(settings: Settings) -> None:
@@ -91,15 +115,18 @@ def get(settings: Settings, path: str) -> dict[str, Any]:
     return _call(settings, "GET", path)
 
 
-def _call(settings: Settings, method: str, path: str) -> dict[str, Any]:
+def _call(
+    settings: Settings, method: str, path: str, accept: str = "application/json"
+) -> dict[str, Any]:
     context = ssl.create_default_context(cafile=str(settings.pki / "ca.crt"))
     context.load_cert_chain(settings.pki / "admin.crt", settings.pki / "admin.key")
     url = f"https://127.0.0.1:{settings.ports.apiserver}{path}"
     direct = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
+    request = urllib.request.Request(url, method=method, headers={"Accept": accept})
     try:
-        with direct.open(urllib.request.Request(url, method=method), timeout=5) as answer:
+        with direct.open(request, timeout=5) as answer:
             return cast("dict[str, Any]", json.load(answer))
     except OSError:
         return {}

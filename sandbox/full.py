@@ -1,4 +1,4 @@
-"""Components that the full tier adds: KEDA, its HTTP add-on and Traefik."""
+"""Components that the full tier adds: KEDA, its HTTP add-on, Traefik and LeaderWorkerSet."""
 
 from sandbox.probes import HttpProbe, TcpProbe
 from sandbox.processes import Component
@@ -27,6 +27,7 @@ def components(settings: Settings, run: Run) -> tuple[Component, ...]:
         _http_interceptor(settings),
         _http_scaler(settings),
         _traefik(settings, run.address),
+        _leader_worker_set(settings),
     )
 
 
@@ -178,4 +179,18 @@ def _traefik(settings: Settings, address: str) -> Component:
         # It knows no other way to be told where the cluster is.
         environment={"KUBECONFIG": str(settings.kubeconfig)},
         probe=HttpProbe(port=ports.ingress_ping, path="/ping"),
+    )
+
+
+def _leader_worker_set(settings: Settings) -> Component:
+    return Component(
+        name="lws",
+        command=(
+            str(locate.program("lws")),
+            f"--kubeconfig={settings.kubeconfig}",
+            f"--config={settings.lws}",
+            *_LOGGING,
+        ),
+        # Not its own /readyz, which answers before the webhooks do.
+        probe=TcpProbe(port=settings.ports.lws_webhooks),
     )

@@ -15,7 +15,8 @@ _API_SERVER_NAMES = (
     f"IP:127.0.0.1,IP:10.96.0.1,IP:{ALIAS}"
 )
 # One certificate serves all of KEDA: its operator and its metrics adapter authenticate each other,
-# and the API server checks the adapter and the webhooks against the names of their Services.
+# and the API server checks the adapter and the webhooks against the names of their Services. The
+# webhooks of LeaderWorkerSet, which are called by address, use it too.
 _KEDA_NAMES = (
     "DNS:localhost,DNS:keda-operator.keda.svc,DNS:keda-metrics-apiserver.keda.svc,"
     "DNS:keda-admission-webhooks.keda.svc,IP:127.0.0.1"

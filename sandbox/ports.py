@@ -43,6 +43,8 @@ def needed(ports: Ports, run: Run) -> Mapping[int, str]:
         ports.external_scaler: "the HTTP add-on's scaler",
         ports.ingress: "Traefik",
         ports.ingress_ping: "Traefik's health",
+        ports.lws_webhooks: "lws's webhooks",
+        ports.lws_health: "lws's health",
     }
 
 

@@ -46,6 +46,8 @@ class Ports:
     interceptor_admin: int
     interceptor_metrics: int
     scaler_metrics: int
+    lws_webhooks: int
+    lws_health: int
     ingress: int
     ingress_ping: int
     # Where the interceptor's proxy port is reached from outside the namespace.
@@ -76,6 +78,8 @@ class Ports:
             interceptor_admin=base + 21,
             interceptor_metrics=base + 22,
             scaler_metrics=base + 23,
+            lws_webhooks=base + 30,
+            lws_health=base + 31,
             ingress=base + 60,
             ingress_ping=base + 61,
             interceptor=base + HIGHEST_OFFSET,
@@ -148,6 +152,11 @@ class Settings:
         return self.directory / "kwok.yaml"
 
     @property
+    def lws(self) -> Path:
+        """Configuration of the operator of LeaderWorkerSets."""
+        return self.directory / "lws.yaml"
+
+    @property
     def hosts_file(self) -> Path:
         """File that is /etc/hosts inside the namespace."""
         return self.directory / "hosts"
@@ -167,6 +176,7 @@ OWN_ENTRIES = (
     "kwok.yaml",
     "lock",
     "logs",
+    "lws.yaml",
     "pids",
     "pki",
     "run.json",

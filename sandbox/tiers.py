@@ -61,6 +61,8 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     cluster.apply_core(settings)
     if run.tier == "full":
         cluster.apply_full(settings, run.address)
+        # An operator that meets an unknown kind tries again only after ten seconds.
+        _wait(settings, "the custom resources are served", cluster.serves_custom_resources)
         for component in others[3:]:
             processes.start(settings, component)
     processes.wait_ready(settings, others, _START_SECONDS)

@@ -1,4 +1,4 @@
-"""The stack config as types: every key, its default, and what one value alone must satisfy.
+"""The stack config as types: every key and its default.
 
 Rules that need two keys at once stand in `settings.rules`. Secrets are not here: their values never
 leave `settings.pulumi_config`.
@@ -7,16 +7,12 @@ leave `settings.pulumi_config`.
 from __future__ import annotations
 
 import json
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-_QUANTITY = re.compile(r"[1-9][0-9]*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})")
+from settings.cache import Cache
+from settings.values import DnsLabel, Image, Quantity, Revision, Section, Text
 
 
 def _from_json(value: object) -> object:
@@ -27,62 +23,6 @@ def _from_json(value: object) -> object:
         except json.JSONDecodeError:
             return value
     return value
-
-
-def _plain_to_text(value: object) -> object:
-    # YAML reads `cpu: 8` as a number; Kubernetes takes both.
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:g}"
-    return value
-
-
-def _rule(message: str) -> PydanticCustomError:
-    return PydanticCustomError("rule", "{message}", {"message": message})
-
-
-def _check_quantity(value: str) -> str:
-    if not _QUANTITY.fullmatch(value):
-        raise _rule("is a Kubernetes quantity in canonical form, such as 8, 500m or 32Gi")
-    return value
-
-
-def _check_dns_label(value: str) -> str:
-    if len(value) > 63 or not _DNS_LABEL.fullmatch(value):
-        raise _rule("is a DNS label: a-z, 0-9 and '-', at most 63 characters")
-    return value
-
-
-def _check_image(value: str) -> str:
-    if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
-        raise _rule(
-            "is an image with a fixed tag or digest; 'latest' changes under a running stack"
-        )
-    return value
-
-
-def _check_revision(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{40}", value):
-        raise _rule("is a commit sha of 40 hex digits; a branch changes under a running stack")
-    return value
-
-
-Quantity = Annotated[str, BeforeValidator(_plain_to_text), AfterValidator(_check_quantity)]
-DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
-Image = Annotated[str, AfterValidator(_check_image)]
-Revision = Annotated[str, AfterValidator(_check_revision)]
-Text = Annotated[str, BeforeValidator(_plain_to_text)]
-
-
-class Section(BaseModel):
-    """A part of the stack config: camelCase keys, unknown ones refused, values never printed."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        populate_by_name=False,
-    )
 
 
 class Toleration(Section):
@@ -100,6 +40,10 @@ class Pool(Section):
 
     node_selector: dict[str, Text] = Field(default={}, description="labels of the nodes")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="taints of the nodes")
+    device_groups: tuple[int, ...] | None = Field(
+        default=None,
+        description="owners of the GPU's devices on the nodes; default: 44 and 109 for AMD",
+    )
 
 
 class Preset(Section):
@@ -201,21 +145,14 @@ class Autoscaling(Section):
     interceptor: Interceptor = Interceptor()
 
 
-class Cache(Section):
-    """The volume that keeps the model's files between restarts."""
+class MultiNode(Section):
+    """Several nodes for one replica of a model that no single node holds."""
 
-    enabled: bool = Field(default=True, description="keep the model's files between restarts")
-    size: Quantity | None = Field(
-        default=None, description="of the volume; default: the model's files plus headroom"
-    )
-    storage_class: str | None = Field(
-        default=None, description="of the volume; default: the cluster's"
-    )
-    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
-        default="ReadWriteOnce", description="several nodes need the second"
-    )
-    retain: bool = Field(
-        default=True, description="protect the volume, and keep it when the stack goes"
+    max_nodes: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="nodes of one replica at most, where none alone holds the model",
     )
 
 
@@ -279,9 +216,11 @@ class StackSettings(Section):
     ingress: Ingress = Ingress()
     autoscaling: Autoscaling = Autoscaling()
     cache: Cache = Cache()
+    multi_node: MultiNode = MultiNode()
     namespace: Namespace = Namespace()
     kubernetes: Kubernetes = Kubernetes()
     priority_class: str | None = Field(default=None, description="of the pods")
+    runtime_class: str | None = Field(default=None, description="of the pods, such as `nvidia`")
     labels: dict[str, Text] = Field(default={}, description="added to every object")
     node_selector: dict[str, Text] = Field(default={}, description="added to the preset's")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="added to the preset's")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from settings.cache import cache_mistakes
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings
 
@@ -114,10 +115,11 @@ def _batch(settings: StackSettings) -> Iterator[Mistake]:
 
 
 def _cache(settings: StackSettings) -> Iterator[Mistake]:
+    yield from cache_mistakes(settings.cache)
     scaling = settings.autoscaling
     most = scaling.max_replicas if scaling.enabled else settings.replicas
     source = "autoscaling.maxReplicas" if scaling.enabled else "replicas"
-    if settings.cache.enabled and most > 1 and settings.cache.access_mode == "ReadWriteOnce":
+    if settings.cache.kind == "pvc" and most > 1 and settings.cache.access_mode == "ReadWriteOnce":
         yield Mistake(
             key="cache.accessMode",
             wrong=f"ReadWriteOnce cannot serve {most} replicas ({source})",

@@ -17,7 +17,16 @@ STACK = "dev"
 PLUGIN_TROUBLE = re.compile(r"warning.*(plugin|\$PATH)", re.IGNORECASE)
 """What the engine says of a provider or language host that it found on PATH or in two places."""
 
-_PROGRAM = ("catalog", "cluster", "components", "planning", "presets", "settings")
+_PROGRAM = (
+    "catalog",
+    "cluster",
+    "components",
+    "downloader",
+    "manifests",
+    "planning",
+    "presets",
+    "settings",
+)
 _FILES = ("__main__.py", "Pulumi.yaml")
 _PATIENCE_SECONDS = 120
 _OWN_VARIABLES = ("KUBECONFIG", "PULUMI_", "PYTHONPATH")

@@ -33,6 +33,7 @@ def all_artifacts(target: Platform | None = None) -> tuple[Artifact, ...]:
         cluster_programs.keda(),
         cluster_programs.http_add_on(),
         cluster_programs.traefik(target),
+        cluster_programs.leader_worker_set(),
         _actionlint(target),
     )
 

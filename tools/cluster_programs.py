@@ -10,6 +10,7 @@ _KWOK = "sigs.k8s.io/kwok"
 _KEDA = "github.com/kedacore/keda/v2"
 _HTTP_ADD_ON = "github.com/kedacore/http-add-on"
 _TRAEFIK = "github.com/traefik/traefik/v3"
+_LEADER_WORKER_SET = "sigs.k8s.io/lws"
 
 _KWOK_STAGES = (
     "node/fast/node-initialize",
@@ -146,6 +147,12 @@ def manifests() -> Artifact:
                 ),
             ),
             Manifest(
+                name="leaderworkerset-crds.yaml",
+                module="leaderworkerset",
+                path=_LEADER_WORKER_SET,
+                files=("config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml",),
+            ),
+            Manifest(
                 name="kwok-stages.yaml",
                 module="cluster",
                 path=_KWOK,
@@ -225,6 +232,27 @@ def traefik(target: Platform) -> Artifact:
                 version=version,
                 seconds=317,
                 variables=((f"{_TRAEFIK}/pkg/version.Version", version),),
+            ),
+        ),
+    )
+
+
+def leader_worker_set() -> Artifact:
+    """The operator of groups of pods over several nodes; released as images only."""
+    version = released_version("leaderworkerset", _LEADER_WORKER_SET)
+    return Artifact(
+        name="leaderworkerset",
+        group="full",
+        version=version,
+        programs=(Program(name="lws", version=version),),
+        builds=(
+            GoBuild(
+                program="lws",
+                module="leaderworkerset",
+                package=f"{_LEADER_WORKER_SET}/cmd",
+                version=version,
+                seconds=90,
+                variables=((f"{_LEADER_WORKER_SET}/pkg/version.GitVersion", f"v{version}"),),
             ),
         ),
     )

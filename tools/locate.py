@@ -25,7 +25,7 @@ def program(name: str) -> Path:
 
 
 def manifests() -> Path:
-    """Directory of `{keda,http-add-on,traefik}-crds.yaml` and `kwok-stages.yaml`.
+    """Directory of `{keda,http-add-on,traefik,leaderworkerset}-crds.yaml` and `kwok-stages.yaml`.
 
     Raises:
         MissingTool: the group `core` is not installed.

@@ -140,6 +140,11 @@ spec:
             "spec: {basicAuth: {secret: [1]}}}",
             "spec.basicAuth.secret",
         ),
+        (
+            "{apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, metadata: "
+            "{name: wrong}, spec: {leaderWorkerTemplate: {size: two, workerTemplate: {}}}}",
+            "spec.leaderWorkerTemplate.size",
+        ),
     ],
 )
 def test_a_wrong_custom_resource_is_refused_by_its_schema(

@@ -69,11 +69,14 @@ def resource_types(project: PulumiProject) -> set[str]:
 def test_a_stack_is_rendered_to_the_folder_of_its_project(rendered: PulumiProject) -> None:
     documents: list[dict[str, Any]] = [yaml.safe_load(f.read_text()) for f in manifests(rendered)]
     assert sorted(document["kind"] for document in documents) == [
+        "ConfigMap",
         "Deployment",
         "Ingress",
         "InterceptorRoute",
+        "Job",
         "Namespace",
         "PersistentVolumeClaim",
+        "PodDisruptionBudget",
         "ScaledObject",
         "Secret",
         "Service",

@@ -97,7 +97,7 @@ def description(repository: Repository, with_blobs: bool) -> dict[str, object]:
     for path, file in files_by_path(repository):
         sibling: dict[str, object] = {"rfilename": path}
         if with_blobs:
-            sibling |= {"size": file.size, "blobId": file.sha256[:40]}
+            sibling |= {"size": file.size, "blobId": file.blob_id}
             sibling |= {"lfs": lfs_pointer(file)} if file.is_lfs else {}
         siblings.append(sibling)
     return {
@@ -120,7 +120,7 @@ def tree_entry(path: str, file: File) -> dict[str, object]:
         "type": "file",
         "path": path,
         "size": file.size,
-        "oid": file.sha256[:40],
+        "oid": file.blob_id,
     }
     if file.is_lfs:
         entry["lfs"] = {"oid": file.sha256, "size": file.size, "pointerSize": 134}

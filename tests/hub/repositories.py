@@ -5,6 +5,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 JSON = Mapping[str, object]
@@ -33,8 +34,28 @@ class File:
 
     @property
     def sha256(self) -> str:
-        """A digest that is stable and differs between different files."""
-        return hashlib.sha256(self.head + str(self.size).encode()).hexdigest()
+        """The digest, where the file is small; else one that differs between different files."""
+        return _sha256(self.head, self.size)
+
+    @property
+    def blob_id(self) -> str:
+        """The name that git gives a small file; else one that differs between different files."""
+        return _blob_id(self.head, self.size)
+
+
+_LARGEST_HASHED = 1 << 27
+
+
+@cache
+def _sha256(head: bytes, size: int) -> str:
+    content = File(head, size).read(0, size) if size <= _LARGEST_HASHED else head + b"%d" % size
+    return hashlib.sha256(content).hexdigest()
+
+
+@cache
+def _blob_id(head: bytes, size: int) -> str:
+    content = File(head, size).read(0, size) if size <= _LARGEST_HASHED else head
+    return hashlib.sha1(b"blob %d\0" % size + content, usedforsecurity=False).hexdigest()
 
 
 def text(content: str) -> File:

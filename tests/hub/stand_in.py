@@ -36,7 +36,8 @@ class HubStandIn:
     """The Hub's state: repositories, valid tokens, faults to play, and the requests seen.
 
     `repositories` and `tokens` may be changed between requests. Large files are redirected to
-    `storage_host`, another name of the loopback, so that a leaked token would show.
+    `storage_host`, another name of the loopback, so that a leaked token would show. `pace` seconds
+    pass before each MiB of a file.
     """
 
     def __init__(self, repositories: list[Repository], tokens: frozenset[str]) -> None:
@@ -45,6 +46,7 @@ class HubStandIn:
         self.tokens = tokens
         self.requests: list[Request] = []
         self.supports_ranges = True
+        self.pace = 0.0
         self.port = 0
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -157,7 +159,7 @@ class HubStandIn:
         file = repository.files.get(path)
         if file is None:
             return refusal(404, "EntryNotFound", "Entry not found", commit)
-        etag = f'"{file.sha256}"'
+        etag = f'"{file.sha256 if file.is_lfs else file.blob_id}"'
         if not file.is_lfs:
             return self._slice(request, file, {**commit, "ETag": etag})
         linked = {"X-Linked-Size": str(file.size), "X-Linked-Etag": etag}
@@ -239,6 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         stop = min(answer.stop, answer.start + length)
         for position in range(answer.start, stop, CHUNK):
+            time.sleep(self.hub.pace)
             self.wfile.write(answer.file.read(position, min(position + CHUNK, stop)))
 
     def _drip(self, pause: float) -> None:

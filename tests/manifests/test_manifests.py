@@ -22,6 +22,15 @@ PROBE_SLACK_SECONDS = 10
 
 CANONICAL_DURATION = re.compile(r"(\d+h[0-5]?\dm[0-5]?\ds|[1-5]?\dm[0-5]?\ds|[1-5]?\ds)")
 CANONICAL_QUANTITY = re.compile(r"[1-9]\d*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+RECREATE: dict[str, Any] = {"type": "Recreate"}
+ONE_BY_ONE: dict[str, Any] = {
+    "type": "RollingUpdate",
+    "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+}
+SURGE: dict[str, Any] = {
+    "type": "RollingUpdate",
+    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+}
 BINARY = {"Ki": "Mi", "Mi": "Gi", "Gi": "Ti"}
 
 
@@ -99,7 +108,10 @@ def test_probe_and_deadline_come_from_the_one_start_budget(start_seconds: int | 
     recording = dev(rollout={"startSeconds": start_seconds}) if start_seconds else dev()
     budget = int(recording.only(":Deployment").create_timeout.removesuffix("s"))
     assert budget == start_seconds or start_seconds is None
-    assert recording.only(":Deployment").inputs["spec"]["progressDeadlineSeconds"] == budget
+    spec = recording.only(":Deployment").inputs["spec"]
+    # A pod of a rollout starts when the one before it has drained.
+    grace = pod_spec(recording)["terminationGracePeriodSeconds"]
+    assert spec["progressDeadlineSeconds"] == budget + grace
     startup = container(recording)["startupProbe"]
     assert budget < seconds(startup) <= budget + PROBE_SLACK_SECONDS
 
@@ -169,6 +181,20 @@ def test_durations_are_spelled_as_the_add_on_would_rewrite_them(kind: str, windo
     )
     assert len(durations) == 2
     assert all(CANONICAL_DURATION.fullmatch(duration) for duration in durations)
+
+
+@pytest.mark.parametrize(
+    ("kind", "definition", "timeout"),
+    [
+        ("interceptorRoute", ":InterceptorRoute", "readiness"),
+        ("httpScaledObject", ":HTTPScaledObject", "conditionWait"),
+    ],
+)
+def test_a_request_that_wakes_a_pod_waits_for_its_start_budget(
+    kind: str, definition: str, timeout: str
+) -> None:
+    recording = dev(autoscaling={"enabled": True, "kind": kind}, rollout={"startSeconds": 600})
+    assert recording.only(definition).inputs["spec"]["timeouts"] == {timeout: "10m0s"}
 
 
 def test_a_minute_is_spelled_1m0s() -> None:
@@ -247,17 +273,76 @@ def test_the_autoscaler_targets_the_server_under_the_host_of_the_ingress(kind: s
     assert trigger["metadata"]["interceptorRoute"] == route["metadata"]["name"]
 
 
-def test_one_replica_never_waits_for_the_gpu_of_its_predecessor() -> None:
-    strategy = dev(autoscaling={"enabled": False}).only(":Deployment").inputs["spec"]["strategy"]
-    assert strategy == {"type": "Recreate"}
+@pytest.mark.parametrize(
+    ("preset", "most", "access_mode", "strategy"),
+    [
+        # One on a full pool, with or without a cache that several nodes can use.
+        ("amd-mi210-1", 1, "ReadWriteMany", RECREATE),
+        # A spare GPU, but a cache that attaches to one node.
+        ("nvidia-l4-1", 1, "ReadWriteOnce", RECREATE),
+        ("nvidia-l4-1", 1, "ReadWriteMany", SURGE),
+        ("nvidia-l4-1", 5, "ReadWriteMany", SURGE),
+        ("nvidia-l4-1", 6, "ReadWriteMany", ONE_BY_ONE),
+        ("nvidia-l4-1", 7, "ReadWriteMany", ONE_BY_ONE),
+    ],
+)
+@pytest.mark.parametrize("autoscaled", [True, False])
+def test_a_rollout_takes_a_spare_gpu_only_where_one_is_declared(
+    preset: str, most: int, access_mode: str, strategy: dict[str, Any], autoscaled: bool
+) -> None:
+    recording = dev(
+        preset=preset,
+        replicas=most,
+        autoscaling={"enabled": autoscaled, "maxReplicas": most},
+        cache={"accessMode": access_mode},
+    )
+    assert recording.only(":Deployment").inputs["spec"]["strategy"] == strategy
 
 
-def test_several_replicas_roll_without_a_surge_that_would_need_a_spare_gpu() -> None:
-    strategy = dev(autoscaling={"enabled": True}).only(":Deployment").inputs["spec"]["strategy"]
-    assert strategy == {
-        "type": "RollingUpdate",
-        "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
-    }
+def test_a_stop_leaves_time_to_be_forgotten_and_then_to_finish() -> None:
+    recording = dev()
+    grace, only = pod_spec(recording)["terminationGracePeriodSeconds"], container(recording)
+    pre_stop = only["lifecycle"]["preStop"]
+    assert set(pre_stop) == {"sleep"}
+    drain = int(only["args"][only["args"].index("--shutdown-timeout") + 1])
+    wait = pre_stop["sleep"]["seconds"]
+    readiness = only["readinessProbe"]
+    # Without the wait, a pod would go before the last proxy has seen that it is not ready.
+    assert wait >= readiness["periodSeconds"]
+    assert 0 < drain < grace - wait
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset["name"])
+def test_every_image_is_told_how_long_it_may_drain(preset: dict[str, Any]) -> None:
+    recording = dev(preset=preset["name"], model="voxtral-mini-3b", dtype="float16")
+    assert container(recording)["args"].count("--shutdown-timeout") == 1
+
+
+def test_several_pods_are_spread_over_nodes_where_there_are_some_and_drained_one_by_one() -> None:
+    recording = dev(autoscaling={"enabled": True, "maxReplicas": 2})
+    labels = recording.only(":Deployment").inputs["spec"]["template"]["metadata"]["labels"]
+    (spread,) = pod_spec(recording)["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    budget = recording.only(":PodDisruptionBudget").inputs["spec"]
+    assert budget["maxUnavailable"] == 1
+    for selector in (spread["labelSelector"], budget["selector"]):
+        assert selector["matchLabels"]
+        assert selector["matchLabels"].items() <= labels.items()
+
+
+def test_a_single_pod_has_no_budget_that_would_block_the_drain_of_its_node() -> None:
+    recording = dev(autoscaling={"enabled": False})
+    assert recording.of_type(":PodDisruptionBudget") == []
+    assert "topologySpreadConstraints" not in pod_spec(recording)
+
+
+def test_runtime_class_and_device_groups_reach_the_pod() -> None:
+    nvidia, amd = (pod_spec(dev(preset=preset)) for preset in ("nvidia-l4-1", "amd-mi210-1"))
+    assert "supplementalGroups" not in nvidia["securityContext"]
+    assert amd["securityContext"]["supplementalGroups"] == [44, 109]
+    assert "runtimeClassName" not in nvidia
+    assert pod_spec(dev(runtimeClass="nvidia"))["runtimeClassName"] == "nvidia"
 
 
 def test_the_presets_of_the_sandbox_are_those_of_the_dev_stack() -> None:

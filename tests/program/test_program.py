@@ -61,12 +61,14 @@ def test_every_object_stands_in_the_tree_of_the_app_under_the_parts_that_own_it(
     if recording.of_type(":RpsAutoscaler"):
         parts.add("RpsAutoscaler")
     expected = {(f"llm:index:{part}", "vllm") for part in parts}
+    expected.add(("llm:index:ModelDownload", "vllm-server"))
     assert tree == {*expected, ("llm:index:VllmApp", f"mistral-vllm-{stack}")}
     owners = {
         "Deployment": "llm:index:ModelServer",
         "ServiceAccount": "llm:index:ModelServer",
         "PersistentVolumeClaim": "llm:index:ModelCache",
         "Ingress": "llm:index:AppIngress",
+        "Job": "llm:index:ModelDownload",
         "ScaledObject": "llm:index:RpsAutoscaler",
         "Namespace": "llm:index:VllmApp",
     }
@@ -100,9 +102,13 @@ def test_pulumi_waits_as_long_as_the_start_budget(start_seconds: int | None) -> 
     overrides = {"rollout": {"startSeconds": start_seconds}} if start_seconds else {}
     deployment = run_stack_file("dev", overrides).only(":Deployment")
     weights = find_model("mistral-7b-instruct").weights_bytes
-    expected = f"{start_budget(weights, override=start_seconds).seconds}s"
-    assert (deployment.create_timeout, deployment.update_timeout) == (expected, expected)
-    assert deployment.inputs["spec"]["progressDeadlineSeconds"] == int(expected[:-1])
+    start = start_budget(weights, override=start_seconds, downloads=False).seconds
+    assert deployment.create_timeout == f"{start}s"
+    # The dev stack may run five pods, and each waits for the drain of the one before it.
+    spec = deployment.inputs["spec"]
+    each = start + int(spec["template"]["spec"]["terminationGracePeriodSeconds"])
+    assert deployment.update_timeout == f"{5 * each}s"
+    assert spec["progressDeadlineSeconds"] == each
 
 
 @pytest.mark.parametrize("retain", [True, False])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cluster.diagnosis import event_lines, pool_lines
 from cluster.observed import ObservedEvent, ObservedNode, ObservedPod
 
@@ -47,6 +49,15 @@ def test_an_untolerated_taint_is_named_and_a_toleration_of_all_taints_counts() -
 def test_a_cluster_without_such_gpus_says_so() -> None:
     nodes = [node("a", L4, "1")]
     assert list(pool_lines(pod(gpus="8"), nodes)) == ["no node offers 8 nvidia.com/gpu"]
+
+
+def test_a_download_that_waits_for_a_pool_of_gpus_is_told_which_there_are() -> None:
+    nodes = [node("a", {"nvidia.com/gpu.product": "Tesla-T4"}, "1"), node("b", L4, "8")]
+    assert list(pool_lines(replace(pod(), limits={}), nodes)) == [
+        "pools that offer GPUs:",
+        "  NVIDIA-L4 (1 node of 8): matches",
+        "  Tesla-T4 (1 node of 1): nvidia.com/gpu.product is Tesla-T4, the pod asks for NVIDIA-L4",
+    ]
 
 
 def test_repeated_events_are_told_once_in_the_order_of_their_last_sight() -> None:

@@ -1,11 +1,17 @@
-"""The start budget and the cache's size follow from the model's bytes."""
+"""The start budget follows from the model's bytes, the rollout from the pool."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planning.rollout import GIB, WARM_UP_SECONDS, cache_size, start_budget
+from planning.explain import preview_lines
+from planning.rollout import WARM_UP_SECONDS, plan_drain, plan_rollout, start_budget
+from settings.models import Preset
+from tests.choices import planned, preset
 
 weights = st.integers(min_value=1, max_value=2 * 10**12)
 
@@ -26,8 +32,51 @@ def test_the_stack_may_set_the_budget() -> None:
     assert start_budget(10**12, override=42).seconds == 42
 
 
-@given(weights)
-def test_the_cache_holds_two_revisions(size: int) -> None:
-    text = cache_size(size)
-    assert text.endswith("Gi")
-    assert int(text.removesuffix("Gi")) * GIB >= 2 * size
+@given(weights, st.integers(0, 9), st.none() | st.integers(0, 9), st.booleans())
+def test_a_rollout_never_asks_for_more_pods_than_the_pool_holds(
+    size: int, pods: int, capacity: int | None, shared_cache: bool
+) -> None:
+    start, drain = start_budget(size, override=None), plan_drain({"--shutdown-timeout"})
+    placement = replace(planned([preset("l4")]).placement, capacity=capacity)
+    made = plan_rollout(
+        pods, placement=placement, shared_cache=shared_cache, start=start, drain=drain
+    )
+    if made.max_surge:
+        assert shared_cache
+        assert capacity is not None
+        assert pods + made.max_surge <= capacity
+    # Either a pod may come before one goes, or one may go before another comes.
+    assert made.max_surge + made.max_unavailable == 1
+    assert made.progress_seconds == start.seconds + drain.grace_seconds
+    assert made.update_seconds >= pods * made.progress_seconds
+
+
+def test_a_rollout_says_which_and_why() -> None:
+    shared = {"accessMode": "ReadWriteMany"}
+
+    def said(presets: list[Preset], **keys: Any) -> str:
+        line = next(line for line in preview_lines(planned(presets, **keys)) if "rollout:" in line)
+        return line.strip().removeprefix("rollout: ")
+
+    room, full, silent = (preset("l4", capacity=capacity) for capacity in (2, 1, None))
+    assert (
+        said([room]) == "Recreate, the old pod first, since its cache may attach to one node only"
+    )
+    assert said([full], cache=shared) == (
+        "Recreate, the old pod first, since 'l4-1' has room for 1 only"
+    )
+    assert said([silent], cache=shared) == (
+        "Recreate, the old pod first, since 'l4-1' declares no spare capacity"
+    )
+    assert said([room], cache=shared) == (
+        "RollingUpdate, a new pod first, since 'l4-1' has room for 2 and at most 1 run"
+    )
+    assert said([room], cache=shared, replicas=2) == (
+        "RollingUpdate, one by one, since 'l4-1' has room for 2 only"
+    )
+
+
+def test_a_version_that_cannot_drain_is_not_told_to_and_the_preview_says_so() -> None:
+    assert plan_drain(()).shutdown_timeout is None
+    plan = replace(planned([preset("l4")]), drain=plan_drain(()))
+    assert any("a stop aborts requests" in line for line in preview_lines(plan))

@@ -68,7 +68,7 @@ def test_an_unknown_key_names_the_key_that_was_meant() -> None:
 
 def test_an_unknown_nested_key_lists_the_keys_of_its_own_section() -> None:
     line = only({"cache": '{"zzz": 1}'})
-    assert line.startswith("cache.zzz: is not a key; the keys here are accessMode, enabled")
+    assert line.startswith("cache.zzz: is not a key; the keys here are accessMode, adopt, ")
 
 
 def test_a_mistake_in_a_list_names_its_place() -> None:

@@ -1,0 +1,34 @@
+"""Labels and metadata of the server's objects."""
+
+from __future__ import annotations
+
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from planning.names import image_version, labels
+from planning.plan import Plan
+
+
+def server_labels(plan: Plan) -> dict[str, str]:
+    """Labels of the server's objects and pods."""
+    version = image_version(plan.server.image)
+    return labels(plan.names, "server", version=version, extra=plan.extra_labels)
+
+
+def pod_metadata(plan: Plan) -> ObjectMetaArgs:
+    """Metadata of the server's pods, with what a platform needs to mount the cache."""
+    return ObjectMetaArgs(
+        labels=server_labels(plan) | dict(plan.cache.pod_labels),
+        annotations=dict(plan.cache.pod_annotations) or None,
+    )
+
+
+def server_metadata(
+    plan: Plan, name: str, annotations: dict[str, str] | None = None
+) -> ObjectMetaArgs:
+    """Metadata of an object of the server."""
+    return ObjectMetaArgs(
+        name=name,
+        namespace=plan.names.namespace,
+        labels=server_labels(plan),
+        annotations=annotations,
+    )

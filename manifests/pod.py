@@ -1,0 +1,165 @@
+"""The server's pod: what it asks of the scheduler, its container and its security."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pulumi
+from pulumi_kubernetes.core.v1 import (
+    CapabilitiesArgs,
+    ContainerArgs,
+    ContainerPortArgs,
+    EnvVarArgs,
+    EnvVarSourceArgs,
+    HTTPGetActionArgs,
+    LifecycleArgs,
+    LifecycleHandlerArgs,
+    PodSecurityContextArgs,
+    PodSpecArgs,
+    ProbeArgs,
+    ResourceRequirementsArgs,
+    SeccompProfileArgs,
+    SecretKeySelectorArgs,
+    SecurityContextArgs,
+    SleepActionArgs,
+    TolerationArgs,
+    TopologySpreadConstraintArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
+
+from manifests.volumes import server_mounts, server_volumes
+from planning.names import PORT, selector
+from planning.plan import Plan, Toleration
+
+Token = tuple[pulumi.Input[str], str]
+"""Name and key of the Secret that holds the Hugging Face token."""
+
+_USER = 2000
+"""The uid that vLLM's images prepare for a server that is not root; its group is 0."""
+
+_PROBE_PERIOD_SECONDS = 10
+
+
+def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
+    """Build the pod."""
+    placement = plan.placement
+    return PodSpecArgs(
+        service_account_name=plan.names.server,
+        automount_service_account_token=False,
+        # A Service called `vllm` would otherwise set VLLM_PORT to an address.
+        enable_service_links=False,
+        node_selector=dict(placement.node_selector) or None,
+        priority_class_name=placement.priority_class,
+        runtime_class_name=placement.runtime_class,
+        tolerations=toleration_args(placement.tolerations),
+        topology_spread_constraints=_spread(plan),
+        termination_grace_period_seconds=plan.drain.grace_seconds,
+        security_context=pod_security_args(placement.device_groups),
+        containers=[_container(plan, token)],
+        volumes=server_volumes(plan),
+    )
+
+
+def _container(plan: Plan, token: Token | None) -> ContainerArgs:
+    placement = plan.placement
+    gpus = {placement.gpu_resource: str(placement.gpus)}
+    requests = {"cpu": placement.cpu, "memory": placement.memory, **gpus}
+    return ContainerArgs(
+        name="vllm",
+        image=plan.server.image,
+        args=list(plan.server.args),
+        env=_environment(plan, token),
+        ports=[ContainerPortArgs(name="http", container_port=PORT)],
+        resources=ResourceRequirementsArgs(
+            requests=requests, limits={"memory": placement.memory, **gpus}
+        ),
+        security_context=container_security_args(),
+        startup_probe=_probe(
+            plan.start.seconds // _PROBE_PERIOD_SECONDS + 1, _PROBE_PERIOD_SECONDS
+        ),
+        # Peers kill after 15 to 270 s of silence; a server under full load answers late.
+        liveness_probe=_probe(5, 10),
+        readiness_probe=_probe(3, 5, timeout_seconds=2),
+        # Endpoints and proxies learn of a pod's end while it still answers, so nobody is refused.
+        lifecycle=LifecycleArgs(
+            pre_stop=LifecycleHandlerArgs(
+                sleep=SleepActionArgs(seconds=plan.drain.pre_stop_seconds)
+            )
+        ),
+        volume_mounts=server_mounts(plan),
+    )
+
+
+def _spread(plan: Plan) -> list[TopologySpreadConstraintArgs] | None:
+    if plan.server.max_replicas <= 1:
+        return None
+    return [
+        TopologySpreadConstraintArgs(
+            max_skew=1,
+            topology_key="kubernetes.io/hostname",
+            # GPUs are scarce: two pods of one node serve better than one pod that waits.
+            when_unsatisfiable="ScheduleAnyway",
+            label_selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
+            # The pods of a revision that goes do not count.
+            match_label_keys=["pod-template-hash"],
+        )
+    ]
+
+
+def _probe(failures: int, period_seconds: int, timeout_seconds: int = 5) -> ProbeArgs:
+    return ProbeArgs(
+        http_get=HTTPGetActionArgs(path="/health", port="http"),
+        period_seconds=period_seconds,
+        timeout_seconds=timeout_seconds,
+        failure_threshold=failures,
+    )
+
+
+def _environment(plan: Plan, token: Token | None) -> list[EnvVarArgs]:
+    values = [EnvVarArgs(name=name, value=value) for name, value in plan.server.env]
+    return [*values, *token_variable(token)]
+
+
+def token_variable(token: Token | None) -> list[EnvVarArgs]:
+    """Read the Hugging Face token from its Secret, if there is one."""
+    if token is None:
+        return []
+    name, key = token
+    source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=name, key=key))
+    return [EnvVarArgs(name="HF_TOKEN", value_from=source)]
+
+
+def toleration_args(tolerations: Iterable[Toleration]) -> list[TolerationArgs]:
+    """Build the tolerations of a pod."""
+    return [
+        TolerationArgs(
+            key=toleration.key,
+            operator=toleration.operator,
+            value=toleration.value,
+            effect=toleration.effect,
+            toleration_seconds=toleration.toleration_seconds,
+        )
+        for toleration in tolerations
+    ]
+
+
+def pod_security_args(groups: Sequence[int] = ()) -> PodSecurityContextArgs:
+    """Build a pod's part of the restricted Pod Security Standard; `groups` own GPU devices."""
+    return PodSecurityContextArgs(
+        run_as_non_root=True,
+        run_as_user=_USER,
+        run_as_group=0,
+        fs_group=_USER,
+        supplemental_groups=list(groups) or None,
+        fs_group_change_policy="OnRootMismatch",
+        seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
+    )
+
+
+def container_security_args() -> SecurityContextArgs:
+    """Build a container's part of the restricted Pod Security Standard."""
+    return SecurityContextArgs(
+        allow_privilege_escalation=False,
+        capabilities=CapabilitiesArgs(drop=["ALL"]),
+        read_only_root_filesystem=True,
+    )

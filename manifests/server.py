@@ -1,0 +1,81 @@
+"""The server's Deployment and the Service in front of it."""
+
+from __future__ import annotations
+
+from pulumi_kubernetes.apps.v1 import (
+    DeploymentInitArgs,
+    DeploymentSpecArgs,
+    DeploymentStrategyArgs,
+    RollingUpdateDeploymentArgs,
+)
+from pulumi_kubernetes.core.v1 import (
+    PodTemplateSpecArgs,
+    ServiceInitArgs,
+    ServicePortArgs,
+    ServiceSpecArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetInitArgs, PodDisruptionBudgetSpecArgs
+
+from manifests.metadata import pod_metadata, server_metadata
+from manifests.pod import Token, pod_spec
+from planning.names import PORT, selector
+from planning.plan import Plan
+
+
+def service_args(plan: Plan) -> ServiceInitArgs:
+    """Build the Service in front of the server's pods."""
+    return ServiceInitArgs(
+        # The provider waits ten seconds after every change of endpoints (await/service.go); the
+        # Deployment is awaited anyway, and a test compares the selector with the pods' labels.
+        metadata=server_metadata(plan, plan.names.server, {"pulumi.com/skipAwait": "true"}),
+        spec=ServiceSpecArgs(
+            selector=selector(plan.names, "server"),
+            ports=[ServicePortArgs(name="http", port=PORT, target_port="http")],
+        ),
+    )
+
+
+def deployment_args(plan: Plan, *, token: Token | None) -> DeploymentInitArgs:
+    """Build the Deployment.
+
+    Args:
+        plan: the plan.
+        token: name and key of the Secret that holds the Hugging Face token, if there is one.
+    """
+    rollout = plan.rollout
+    return DeploymentInitArgs(
+        metadata=server_metadata(plan, plan.names.server),
+        spec=DeploymentSpecArgs(
+            replicas=plan.server.replicas,
+            selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
+            strategy=DeploymentStrategyArgs(
+                type=rollout.strategy,
+                rolling_update=RollingUpdateDeploymentArgs(
+                    max_surge=rollout.max_surge, max_unavailable=rollout.max_unavailable
+                )
+                if rollout.strategy == "RollingUpdate"
+                else None,
+            ),
+            progress_deadline_seconds=rollout.progress_seconds,
+            template=PodTemplateSpecArgs(metadata=pod_metadata(plan), spec=pod_spec(plan, token)),
+        ),
+    )
+
+
+def disruption_budget_args(plan: Plan) -> PodDisruptionBudgetInitArgs | None:
+    """Build the limit of pods that a drain of nodes may take at once; none for a single pod.
+
+    A budget for one pod either allows its eviction, as no budget does, or blocks every drain.
+    """
+    if plan.server.max_replicas <= 1:
+        return None
+    return PodDisruptionBudgetInitArgs(
+        metadata=server_metadata(plan, plan.names.server),
+        spec=PodDisruptionBudgetSpecArgs(
+            max_unavailable=1,
+            selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
+            # A pod that never became ready serves nobody, so it may not hold up a drain.
+            unhealthy_pod_eviction_policy="AlwaysAllow",
+        ),
+    )

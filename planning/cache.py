@@ -1,0 +1,105 @@
+"""Where the model's files are kept: the volume, its size, and a claim that exists already."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+from catalog.records import Model
+from planning.names import Names, Pairs
+from planning.plan import Plan
+from planning.pod_security import pod_security
+from planning.volumes import Cache, CsiVolume, HeldClaim, HostPathVolume, NfsVolume, Volume
+from settings.cache import Cache as CacheSettings
+from settings.models import StackSettings
+
+CACHE_PATH = "/models"
+"""Where the cache is mounted; HF_HOME points here."""
+
+GIB = 2**30
+_APOLO = "platform.apolo.us"
+_BUNDLES = "llm_bundles"
+
+
+def cache_size(weights_bytes: int) -> str:
+    """Give the cache's size: a model's files, a second revision beside them, and a tenth spare."""
+    return f"{math.ceil(weights_bytes * 2.1 / GIB / 10) * 10}Gi"
+
+
+def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
+    """Turn the storage that the stack asks for into what a pod mounts."""
+    asked = settings.cache
+    kind = asked.kind
+    claims = {"pvc": names.cache, "existingClaim": asked.claim_name}
+    return Cache(
+        storage=kind,
+        claim=claims.get(kind),
+        size=asked.size or cache_size(model.weights_bytes),
+        size_is_asked=asked.size is not None,
+        files_bytes=model.weights_bytes,
+        storage_class=asked.storage_class,
+        access_mode=asked.access_mode,
+        retain=asked.retain and kind == "pvc",
+        adopt=asked.adopt,
+        prune=asked.prune,
+        volume=_volume(asked),
+        pod_labels=_pod_labels(asked),
+        pod_annotations=_pod_annotations(asked),
+        path=CACHE_PATH,
+        kept=None,
+        pod_security=pod_security(kind),
+    )
+
+
+def with_held_claim(plan: Plan, held: HeldClaim | None) -> Plan:
+    """Let a plan go on with the claim that the cluster holds under the name of this app's cache.
+
+    A size that nobody asked for is the claim's, and a claim of the stack's own stays declared when
+    the stack turns to another storage: what is no longer declared would be deleted.
+    """
+    cache = plan.cache
+    if held is None:
+        return plan
+    if cache.storage == "pvc":
+        return plan if cache.size_is_asked else _with(plan, replace(cache, size=held.size))
+    return _with(plan, replace(cache, kept=held)) if held.stack == plan.names.stack else plan
+
+
+def _with(plan: Plan, cache: Cache) -> Plan:
+    return replace(plan, cache=cache)
+
+
+def _volume(asked: CacheSettings) -> Volume | None:
+    match asked.kind, asked.path, asked.server, asked.driver:
+        case "hostPath", str(path), _, _:
+            return HostPathVolume(path=path)
+        case "nfs", str(path), str(server), _:
+            return NfsVolume(server=server, path=path)
+        case "csi", _, _, str(driver):
+            attributes = tuple(sorted(asked.volume_attributes.items()))
+            return CsiVolume(driver=driver, attributes=attributes)
+        case _:
+            return None
+
+
+def _pod_labels(asked: CacheSettings) -> Pairs:
+    if asked.kind != "apolo":
+        return ()
+    return (
+        (f"{_APOLO}/inject-storage", "true"),
+        (f"{_APOLO}/org", asked.org or ""),
+        (f"{_APOLO}/project", asked.project or ""),
+    )
+
+
+def _pod_annotations(asked: CacheSettings) -> Pairs:
+    """The platform's webhook reads which of its folders to mount where."""
+    if asked.kind != "apolo":
+        return ()
+    mount = {
+        "storage_uri": f"storage://{asked.cluster}/{asked.org}/{asked.project}/{_BUNDLES}",
+        "mount_path": CACHE_PATH,
+        "mount_mode": "rw",
+    }
+    return ((f"{_APOLO}/inject-storage", json.dumps([mount])),)

@@ -1,0 +1,120 @@
+"""The Job that fetches a model's files into the cache before the server starts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from planning.names import Pairs
+from planning.plan import Plan, Toleration
+from planning.rollout import download_seconds, image_seconds
+from settings.cache import Storage
+
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+"""What the server runs with once the files are there: it asks the Hub nothing."""
+
+SHARED: frozenset[Storage] = frozenset({"nfs", "csi", "apolo"})
+"""Storages that every node reaches at once."""
+
+CLAIMS: frozenset[Storage] = frozenset({"pvc", "existingClaim"})
+
+ATTEMPTS = 6
+"""Pods after the first; the default of a Job. Each goes on where the one before ended."""
+
+SLACK = 2
+"""Assumption: checking hashes, and a slow hour of the Hub, at most double the time."""
+
+KEPT_SECONDS = 300
+"""A Job that ends at its deadline loses its pod, and with it the reason; Pulumi gives up before."""
+
+_TRANSFER_VARIABLES = ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE")
+_NAME = 36
+"""Longest part of the app's name: with "-download-", 8 digits of the key and the 9 characters that
+Pulumi adds, a Job's name has 63 characters, as its pods' labels demand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """What the Job runs and where.
+
+    `name` changes with the model, its revision, the weight format and the storage, and `pulumi`
+    adds digits of its own. `deadline_seconds` bounds the wait for it. `beside_server` tells that
+    the volume attaches to one node at a time, so that the pod has to be where the server is.
+    """
+
+    name: str
+    args: tuple[str, ...]
+    env: Pairs
+    cpu: str
+    memory: str
+    memory_limit: str
+    node_selector: Pairs
+    tolerations: tuple[Toleration, ...]
+    beside_server: bool
+    attempts: int
+    deadline_seconds: int
+
+
+def has_download(storage: Storage) -> bool:
+    """Whether a Job can put files there for the server; elsewhere vLLM downloads by itself.
+
+    A folder of a node (`hostPath`) is filled on the node that the server runs on, which is not
+    known before, and `none` lives and dies with the server's pod.
+    """
+    return storage in SHARED | CLAIMS
+
+
+def plan_download(plan: Plan) -> Download | None:
+    """Plan the Job; None where vLLM downloads by itself."""
+    cache, placement = plan.cache, plan.placement
+    if not has_download(cache.storage):
+        return None
+    beside = cache.storage in CLAIMS and cache.access_mode == "ReadWriteOnce"
+    return Download(
+        name=f"{plan.names.app[:_NAME].rstrip('-')}-download-{_key(plan)}",
+        args=_args(plan),
+        env=_environment(plan),
+        # One core checks hashes as fast as a network brings files; little is asked for, since a
+        # node of the server's may have little left.
+        cpu="500m",
+        memory="1Gi",
+        memory_limit="4Gi",
+        node_selector=placement.node_selector if beside else (),
+        tolerations=placement.tolerations if beside else (),
+        beside_server=beside,
+        attempts=ATTEMPTS,
+        deadline_seconds=plan.start.override
+        or image_seconds() + SLACK * download_seconds(cache.files_bytes),
+    )
+
+
+def _key(plan: Plan) -> str:
+    model, cache = plan.model, plan.cache
+    place = (cache.storage, cache.claim, cache.volume, cache.pod_annotations)
+    identity = repr((model.id, model.revision, model.weight_format, place))
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
+
+
+def _args(plan: Plan) -> tuple[str, ...]:
+    model = plan.model
+    prune = ("--prune",) if plan.cache.prune else ()
+    return (
+        *("--model", model.id),
+        *("--revision", model.revision),
+        *("--weight-format", model.weight_format),
+        *prune,
+    )
+
+
+def _environment(plan: Plan) -> Pairs:
+    """The server's variables that a transfer heeds: of huggingface_hub, proxies, certificates."""
+    return tuple(
+        (name, value)
+        for name, value in plan.server.env
+        if name not in OFFLINE
+        and (
+            name.startswith("HF_")
+            or name in ("HOME", *_TRANSFER_VARIABLES)
+            or name.lower().endswith("_proxy")
+        )
+    )

@@ -1,0 +1,105 @@
+"""Where the model's files are kept: the keys of `cache`, and which of them each storage takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from settings.mistakes import Mistake
+from settings.values import AbsolutePath, DnsLabel, Quantity, Section, Text
+
+Storage = Literal["pvc", "existingClaim", "hostPath", "nfs", "csi", "apolo", "none"]
+
+
+class Cache(Section):
+    """The volume that keeps the model's files between restarts."""
+
+    enabled: bool = Field(default=True, description="`false` is short for the storage `none`")
+    storage: Storage = Field(
+        default="pvc", description="what holds the model's files between restarts"
+    )
+    size: Quantity | None = Field(
+        default=None,
+        description="`pvc`, `none`: of the volume; default: the model's files plus headroom",
+    )
+    storage_class: str | None = Field(
+        default=None, description="`pvc`: of the volume; default: the cluster's"
+    )
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
+        default="ReadWriteOnce", description="`pvc`: several nodes need the second"
+    )
+    retain: bool = Field(
+        default=True, description="`pvc`: protect the volume, and keep it when the stack goes"
+    )
+    adopt: bool = Field(
+        default=False, description="`pvc`: take over the claim that another stack left"
+    )
+    prune: bool = Field(
+        default=False,
+        description="remove the model's other revisions once the wanted one is there",
+    )
+    claim_name: str | None = Field(
+        default=None, description="`existingClaim`: a claim in the app's namespace"
+    )
+    path: AbsolutePath | None = Field(
+        default=None, description="`hostPath`: folder of each node; `nfs`: folder of the server"
+    )
+    server: str | None = Field(default=None, description="`nfs`: its address")
+    driver: str | None = Field(default=None, description="`csi`: a driver of inline volumes")
+    volume_attributes: dict[str, Text] = Field(
+        default={}, description="`csi`: what the driver is told"
+    )
+    cluster: DnsLabel | None = Field(
+        default=None,
+        description="`apolo`: of the platform, for `storage://{cluster}/{org}/{project}/llm_bundles`",
+    )
+    org: str | None = Field(default=None, description="`apolo`: organisation")
+    project: str | None = Field(default=None, description="`apolo`: project")
+
+    @property
+    def kind(self) -> Storage:
+        """The storage that is used."""
+        return self.storage if self.enabled else "none"
+
+
+_TAKES: dict[Storage, tuple[str, ...]] = {
+    "pvc": ("size", "storage_class", "access_mode", "retain", "adopt", "prune"),
+    "existingClaim": ("claim_name", "prune"),
+    "hostPath": ("path",),
+    "nfs": ("server", "path", "prune"),
+    "csi": ("driver", "volume_attributes", "prune"),
+    "apolo": ("cluster", "org", "project", "prune"),
+    "none": ("size",),
+}
+"""Fields beside `enabled` and `storage`, by storage."""
+
+_OPTIONAL = {*_TAKES["pvc"], "volume_attributes"}
+
+
+def cache_mistakes(cache: Cache) -> Iterator[Mistake]:
+    """Find keys that the storage does not take, and missing ones that it needs."""
+    taken = _TAKES[cache.storage]
+    for field in sorted(cache.model_fields_set - {"enabled", "storage", *taken}):
+        owners = [kind for kind, fields in _TAKES.items() if field in fields]
+        yield Mistake(
+            key=f"cache.{_key(field)}",
+            wrong=f"is no key of the storage '{cache.storage}'",
+            rule=f"it belongs to {' and '.join(owners)}; '{cache.storage}' takes "
+            f"{', '.join(_key(name) for name in taken)}",
+            remedy=f"remove it, or set cache.storage to {' or '.join(owners)}",
+        )
+    for field in taken:
+        if field not in _OPTIONAL and getattr(cache, field) is None:
+            yield Mistake(
+                key=f"cache.{_key(field)}",
+                wrong="is missing",
+                rule=f"the storage '{cache.storage}' needs "
+                f"{' and '.join(_key(name) for name in taken if name not in _OPTIONAL)}",
+                remedy="set it in the stack file",
+            )
+
+
+def _key(field: str) -> str:
+    return Cache.model_fields[field].alias or field

@@ -1,0 +1,77 @@
+"""Kinds of values in the stack config, and what one value alone must satisfy."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+_QUANTITY = re.compile(r"[1-9][0-9]*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})")
+
+
+def _plain_to_text(value: object) -> object:
+    # YAML reads `cpu: 8` as a number; Kubernetes takes both.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:g}"
+    return value
+
+
+def _rule(message: str) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{message}", {"message": message})
+
+
+def _check_quantity(value: str) -> str:
+    if not _QUANTITY.fullmatch(value):
+        raise _rule("is a Kubernetes quantity in canonical form, such as 8, 500m or 32Gi")
+    return value
+
+
+def _check_absolute(value: str) -> str:
+    if not value.startswith("/") or ".." in value.split("/"):
+        raise _rule("is an absolute path without '..'")
+    return value
+
+
+def _check_dns_label(value: str) -> str:
+    if len(value) > 63 or not _DNS_LABEL.fullmatch(value):
+        raise _rule("is a DNS label: a-z, 0-9 and '-', at most 63 characters")
+    return value
+
+
+def _check_image(value: str) -> str:
+    if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
+        raise _rule(
+            "is an image with a fixed tag or digest; 'latest' changes under a running stack"
+        )
+    return value
+
+
+def _check_revision(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", value):
+        raise _rule("is a commit sha of 40 hex digits; a branch changes under a running stack")
+    return value
+
+
+Quantity = Annotated[str, BeforeValidator(_plain_to_text), AfterValidator(_check_quantity)]
+AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
+DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
+Image = Annotated[str, AfterValidator(_check_image)]
+Revision = Annotated[str, AfterValidator(_check_revision)]
+Text = Annotated[str, BeforeValidator(_plain_to_text)]
+
+
+class Section(BaseModel):
+    """A part of the stack config: camelCase keys, unknown ones refused, values never printed."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=False,
+    )

@@ -1,0 +1,177 @@
+"""Where the model's files are kept: what each storage takes, and what a claim goes on with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planning.cache import GIB, cache_size, with_held_claim
+from planning.explain import preview_lines
+from planning.plan import Plan
+from planning.volumes import CsiVolume, HeldClaim, HostPathVolume, NfsVolume
+from settings.parse import parse
+from tests.choices import planned, preset
+
+PRESET = {"name": "l4", "vendor": "nvidia", "product": "l4", "gpus": 1, "cpu": "4", "memory": "8Gi"}
+STORAGES: dict[str, dict[str, Any]] = {
+    "pvc": {"size": "50Gi", "storageClass": "fast", "adopt": True},
+    "existingClaim": {"claimName": "models"},
+    "hostPath": {"path": "/mnt/models"},
+    "nfs": {"server": "nas.example.com", "path": "/models"},
+    "csi": {"driver": "files.example.com", "volumeAttributes": {"share": "models"}},
+    "apolo": {"cluster": "novoserve", "org": "acme", "project": "chat"},
+    "none": {"size": "50Gi"},
+}
+
+
+def mistakes(**cache: object) -> list[str]:
+    raw = {
+        "model": "mistral-7b-instruct",
+        "presets": json.dumps([PRESET]),
+        "kubernetes": '{"context": "sandbox"}',
+        "ingress": '{"enabled": false}',
+        "cache": json.dumps(cache),
+    }
+    return [str(mistake) for mistake in parse(raw, secret=frozenset()).mistakes]
+
+
+def plan(storage: str, **keys: object) -> Plan:
+    cache = {"storage": storage, **STORAGES[storage]}
+    return planned([preset("l4")], stack="prod", cache=cache, **keys)
+
+
+def held(**changed: Any) -> HeldClaim:
+    values: dict[str, Any] = {
+        "name": "vllm-cache",
+        "size": "100Gi",
+        "size_bytes": 100 * GIB,
+        "storage_class": "standard",
+        "access_modes": ("ReadWriteOnce",),
+        "stack": "prod",
+        "retain": True,
+    }
+    return HeldClaim(**values | changed)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_each_storage_takes_its_own_keys(storage: str) -> None:
+    assert mistakes(storage=storage, **STORAGES[storage]) == []
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("other", STORAGES)
+def test_a_key_of_another_storage_is_refused_with_its_owner(storage: str, other: str) -> None:
+    keys = STORAGES[storage] | STORAGES[other]
+    refused = {line.partition(":")[0] for line in mistakes(storage=storage, **keys)}
+    assert refused == {f"cache.{key}" for key in STORAGES[other] if key not in STORAGES[storage]}
+
+
+def test_the_refusal_names_the_storage_that_takes_the_key() -> None:
+    (line,) = mistakes(storage="nfs", server="nas", path="/models", size="50Gi")
+    assert line == (
+        "cache.size: is no key of the storage 'nfs'; it belongs to pvc and none; 'nfs' takes "
+        "server, path, prune; remove it, or set cache.storage to pvc or none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("storage", "missing"),
+    [
+        ("existingClaim", ["claimName"]),
+        ("hostPath", ["path"]),
+        ("nfs", ["path", "server"]),
+        ("csi", ["driver"]),
+        ("apolo", ["cluster", "org", "project"]),
+    ],
+)
+def test_what_a_storage_needs_is_asked_for(storage: str, missing: list[str]) -> None:
+    lines = mistakes(storage=storage)
+    assert [line.partition(":")[0] for line in lines] == [f"cache.{key}" for key in missing]
+    assert all("is missing" in line for line in lines)
+
+
+def test_a_relative_path_is_refused() -> None:
+    assert "absolute path" in mistakes(storage="hostPath", path="models/../../etc")[0]
+
+
+def test_an_absent_cache_is_the_storage_none() -> None:
+    assert planned([preset("l4")], cache={"enabled": False}).cache.storage == "none"
+
+
+def test_what_a_pod_mounts_follows_from_the_storage() -> None:
+    volumes = {storage: plan(storage).cache.volume for storage in STORAGES}
+    assert volumes == {
+        "pvc": None,
+        "existingClaim": None,
+        "hostPath": HostPathVolume(path="/mnt/models"),
+        "nfs": NfsVolume(server="nas.example.com", path="/models"),
+        "csi": CsiVolume(driver="files.example.com", attributes=(("share", "models"),)),
+        "apolo": None,
+        "none": None,
+    }
+    claims = {storage: plan(storage).cache.claim for storage in STORAGES}
+    assert {storage: claim for storage, claim in claims.items() if claim} == {
+        "pvc": "vllm-cache",
+        "existingClaim": "models",
+    }
+
+
+def test_the_platform_is_told_what_to_mount_where() -> None:
+    cache = plan("apolo").cache
+    assert dict(cache.pod_labels) == {
+        "platform.apolo.us/inject-storage": "true",
+        "platform.apolo.us/org": "acme",
+        "platform.apolo.us/project": "chat",
+    }
+    ((key, value),) = cache.pod_annotations
+    assert key == "platform.apolo.us/inject-storage"
+    assert json.loads(value) == [
+        {
+            "storage_uri": "storage://novoserve/acme/chat/llm_bundles",
+            "mount_path": "/models",
+            "mount_mode": "rw",
+        }
+    ]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_level_below_restricted_is_explained_in_the_preview(storage: str) -> None:
+    expected = {"hostPath": "privileged", "nfs": "baseline", "apolo": "baseline"}
+    made = plan(storage)
+    assert made.cache.pod_security.level == expected.get(storage, "restricted")
+    said = [line for line in made.warnings if line.startswith("cache.storage:")]
+    assert bool(said) == (made.cache.pod_security.level != "restricted")
+    assert all(made.cache.pod_security.level in line and "namespace llm" in line for line in said)
+    assert f"({made.cache.pod_security.level}); cache: {storage}" in " ".join(preview_lines(made))
+
+
+@given(st.integers(min_value=1, max_value=2 * 10**12))
+def test_a_claim_holds_two_revisions(size: int) -> None:
+    text = cache_size(size)
+    assert text.endswith("Gi")
+    assert int(text.removesuffix("Gi")) * GIB >= 2 * size
+
+
+def test_a_size_that_nobody_asked_for_is_that_of_the_claim() -> None:
+    silent = planned([preset("l4")], stack="prod")
+    assert with_held_claim(silent, None).cache.size == "30Gi"
+    assert with_held_claim(silent, held()).cache.size == "100Gi"
+    assert with_held_claim(plan("pvc"), held()).cache.size == "50Gi"
+
+
+@pytest.mark.parametrize("storage", sorted(set(STORAGES) - {"pvc"}))
+def test_a_claim_stays_declared_when_its_stack_turns_to_another_storage(storage: str) -> None:
+    assert with_held_claim(plan(storage), held()).cache.kept == held()
+    assert with_held_claim(plan(storage), held(stack="other")).cache.kept is None
+    assert with_held_claim(plan(storage), held(stack=None)).cache.kept is None
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_the_namespace_stays_while_it_holds_files_that_stay(storage: str) -> None:
+    cache = plan(storage).cache
+    assert cache.keeps_namespace == (storage in {"pvc", "existingClaim"})
+    assert with_held_claim(plan(storage), held()).cache.keeps_namespace

@@ -1,0 +1,130 @@
+"""What the download Job fetches, where it runs, how long it may take, and when there is none."""
+
+import re
+from typing import Any
+
+import pytest
+
+from planning.download import KEPT_SECONDS, Download, plan_download
+from planning.rollout import start_budget
+from tests.choices import planned, preset
+
+POOL = {
+    "nodeSelector": {"gpu": "l4"},
+    "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
+}
+L4 = [preset("l4", pool=POOL)]
+SHARED = {"accessMode": "ReadWriteMany"}
+NFS = {"storage": "nfs", "server": "files", "path": "/models"}
+COMMIT, OTHER = "a" * 40, "b" * 40
+CANONICAL_QUANTITY = re.compile(r"[1-9]\d*(m|Gi)")
+LONGEST = 63
+PULUMI_ADDS = 9
+
+
+def download(**keys: Any) -> Download:
+    found = plan_download(planned(L4, **keys))
+    assert found is not None
+    return found
+
+
+def test_it_fetches_the_planned_weight_format_at_the_planned_commit() -> None:
+    args = download(revision=COMMIT).args
+    assert args == (
+        *("--model", "mistralai/Mistral-7B-Instruct-v0.3"),
+        *("--revision", COMMIT),
+        *("--weight-format", "mistral"),
+    )
+
+
+def test_the_name_changes_with_what_is_fetched_and_where_to_alone() -> None:
+    first = download(revision=COMMIT)
+    same = download(revision=COMMIT, maxModelLen=8192, replicas=1, cache={"prune": True})
+    assert same.name == first.name
+    others = [
+        download(revision=OTHER),
+        download(revision=COMMIT, model="voxtral-mini-3b"),
+        download(revision=COMMIT, cache=NFS),
+        download(revision=COMMIT, cache={"storage": "existingClaim", "claimName": "old"}),
+    ]
+    names = {first.name, *(other.name for other in others)}
+    assert len(names) == len(others) + 1
+
+
+@pytest.mark.parametrize("app", ["a", "a" * 40, f"{'a' * 35}-b-c"])
+def test_a_job_s_name_fits_into_a_label(app: str) -> None:
+    name = download(name=app).name
+    assert len(name) + PULUMI_ADDS <= LONGEST
+    assert re.fullmatch(r"a[-a-z0-9]*-download-[0-9a-f]{8}", name)
+    assert "--" not in name
+
+
+@pytest.mark.parametrize(
+    ("cache", "has_one"),
+    [
+        ({}, True),
+        ({"storage": "existingClaim", "claimName": "models"}, True),
+        (NFS, True),
+        ({"storage": "apolo", "cluster": "c", "org": "o", "project": "p"}, True),
+        ({"storage": "hostPath", "path": "/models"}, False),
+        ({"enabled": False}, False),
+    ],
+)
+def test_the_server_starts_offline_exactly_where_a_job_has_been(
+    cache: dict[str, object], has_one: bool
+) -> None:
+    plan = planned(L4, cache=cache)
+    assert (plan_download(plan) is not None) == has_one
+    assert (dict(plan.server.env).get("HF_HUB_OFFLINE") == "1") == has_one
+    assert (plan.start.download_seconds == 0) == has_one
+
+
+def test_the_job_itself_is_not_offline_and_has_the_variables_of_a_transfer() -> None:
+    variables = {
+        "HF_ENDPOINT": "http://mirror",
+        "HTTPS_PROXY": "http://proxy",
+        "VLLM_LOGGING_LEVEL": "DEBUG",
+    }
+    assert dict(download(extraEnv=variables).env) == {
+        "HF_ENDPOINT": "http://mirror",
+        "HF_HOME": "/models",
+        "HOME": "/home/vllm",
+        "HTTPS_PROXY": "http://proxy",
+    }
+
+
+@pytest.mark.parametrize("cache", [{}, {"storage": "existingClaim", "claimName": "models"}])
+def test_a_volume_of_one_node_is_filled_on_the_pool_of_the_server(cache: dict[str, object]) -> None:
+    found = download(cache=cache)
+    assert found.beside_server
+    assert found.node_selector == (("gpu", "l4"),)
+    assert [toleration.key for toleration in found.tolerations] == ["nvidia.com/gpu"]
+
+
+@pytest.mark.parametrize("cache", [SHARED, NFS])
+def test_a_shared_volume_is_filled_on_any_node_without_the_taint_of_gpus(
+    cache: dict[str, object],
+) -> None:
+    found = download(cache=cache)
+    assert not found.beside_server
+    assert found.node_selector == ()
+    assert found.tolerations == ()
+
+
+def test_the_deadline_covers_the_image_and_the_download_twice() -> None:
+    plan = planned(L4)
+    alone = start_budget(plan.cache.files_bytes, override=None)
+    assert download().deadline_seconds == alone.image_seconds + 2 * alone.download_seconds
+    assert download(rollout={"startSeconds": 45}).deadline_seconds == 45
+    assert KEPT_SECONDS > 0
+
+
+def test_pruning_is_opt_in() -> None:
+    assert "--prune" not in download().args
+    assert download(cache={"prune": True}).args[-1] == "--prune"
+
+
+def test_quantities_are_canonical() -> None:
+    found = download()
+    for quantity in (found.cpu, found.memory, found.memory_limit):
+        assert CANONICAL_QUANTITY.fullmatch(quantity)
