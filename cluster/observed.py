@@ -105,48 +105,34 @@ def read_events(client: Client, namespace: str, pod: str) -> Iterator[ObservedEv
 
 def serves(client: Client, definition: str) -> bool:
     """Whether the cluster has a CustomResourceDefinition of this name."""
-    try:
-        client.get(CustomResourceDefinition, definition)
-    except ApiError as error:
-        return _absent(error)
-    return True
+    return _found(client, CustomResourceDefinition, definition) is not None
 
 
 def has_external_metrics(client: Client) -> bool:
     """Whether KEDA's metrics adapter answers, however KEDA was installed."""
-    try:
-        service = client.get(APIService, "v1beta1.external.metrics.k8s.io")
-    except ApiError as error:
-        return _absent(error)
-    conditions = (service.status.conditions if service.status else None) or []
-    return any(c.type == "Available" and c.status == "True" for c in conditions)
+    service = _found(client, APIService, "v1beta1.external.metrics.k8s.io") or {}
+    conditions: list[dict[str, str]] = service.get("status", {}).get("conditions") or []
+    return any(c["type"] == "Available" and c["status"] == "True" for c in conditions)
 
 
 def has_http_scaled_object(client: Client, namespace: str, name: str) -> bool:
     """Whether an HTTPScaledObject of this name exists, whose operator owns a ScaledObject."""
-    try:
-        client.get(_HTTP_SCALED_OBJECT, name, namespace=namespace)
-    except ApiError as error:
-        return _absent(error)
-    return True
+    return _found(client, _HTTP_SCALED_OBJECT, name, namespace=namespace) is not None
 
 
 def read_claim(client: Client, namespace: str, name: str) -> HeldClaim | None:
     """Read a claim; None where there is none of this name."""
-    try:
-        claim = client.get(PersistentVolumeClaim, name, namespace=namespace)
-    except ApiError as error:
-        _absent(error)
+    claim = _found(client, PersistentVolumeClaim, name, namespace=namespace)
+    if claim is None:
         return None
-    body: dict[str, Any] = cast("Any", claim).to_dict()
-    annotations: dict[str, str] = body["metadata"].get("annotations") or {}
-    size: str = body["spec"]["resources"]["requests"]["storage"]
+    annotations: dict[str, str] = claim["metadata"].get("annotations") or {}
+    size: str = claim["spec"]["resources"]["requests"]["storage"]
     return HeldClaim(
         name=name,
         size=size,
         size_bytes=quantity_bytes(size),
-        storage_class=body["spec"].get("storageClassName"),
-        access_modes=tuple(body["spec"].get("accessModes") or ()),
+        storage_class=claim["spec"].get("storageClassName"),
+        access_modes=tuple(claim["spec"].get("accessModes") or ()),
         stack=annotations.get(STACK),
         retain=annotations.get(RETAIN) == "true",
     )
@@ -154,12 +140,10 @@ def read_claim(client: Client, namespace: str, name: str) -> HeldClaim | None:
 
 def read_namespace(client: Client, name: str) -> ObservedNamespace | None:
     """Read a namespace; None where there is none of this name."""
-    try:
-        namespace = client.get(Namespace, name)
-    except ApiError as error:
-        _absent(error)
+    namespace = _found(client, Namespace, name)
+    if namespace is None:
         return None
-    metadata: dict[str, Any] = cast("Any", namespace).to_dict()["metadata"]
+    metadata: dict[str, Any] = namespace["metadata"]
     annotations: dict[str, str] = metadata.get("annotations") or {}
     labels: dict[str, str] = metadata.get("labels") or {}
     return ObservedNamespace(
@@ -172,10 +156,15 @@ def quantity_bytes(quantity: str) -> int:
     return int(parse_quantity(quantity) or 0)
 
 
-def _absent(error: ApiError) -> bool:
-    if int(error.response.status_code) != _NOT_FOUND:
-        raise error
-    return False
+def _found(client: Client, kind: type[object], name: str, **query: object) -> dict[str, Any] | None:
+    """Read one object; None where there is none of this name."""
+    api: Any = client
+    try:
+        return api.get(kind, name, **query).to_dict()
+    except ApiError as error:
+        if int(error.response.status_code) != _NOT_FOUND:
+            raise
+        return None
 
 
 def _listed(client: Client, kind: type[object], **query: object) -> list[dict[str, Any]]:
