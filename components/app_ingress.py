@@ -20,8 +20,10 @@ from pulumi_kubernetes.networking.v1 import (
 )
 from pulumi_kubernetes.networking.v1 import Ingress as KubernetesIngress
 
+from planning.exposure import Ingress
 from planning.names import PORT, image_version, labels
-from planning.plan import Ingress, Plan, Scaling
+from planning.plan import Plan
+from planning.scaling import Scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

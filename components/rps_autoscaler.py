@@ -10,8 +10,8 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from planning.names import PORT, image_version, labels
-from planning.plan import Plan, Scaling
-from planning.scaling import go_duration
+from planning.plan import Plan
+from planning.scaling import Scaling, go_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.records import WeightFormat
+from planning.exposure import Ingress
 from planning.names import Names, Pairs
+from planning.scaling import Scaling
 from planning.volumes import Cache
 
 
@@ -166,38 +168,6 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingress:
-    """The way in from outside."""
-
-    host: str
-    class_name: str
-    tls_secret: str | None
-    annotations: Pairs
-    auth_type: str
-
-    @property
-    def url(self) -> str:
-        """Scheme and host that clients use."""
-        return f"{'https' if self.tls_secret else 'http'}://{self.host}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scaling:
-    """Replicas by request rate; durations in seconds, rate in requests/s per replica."""
-
-    kind: Literal["interceptorRoute", "httpScaledObject"]
-    min_replicas: int
-    max_replicas: int
-    requests_per_second: int
-    window_seconds: int
-    granularity_seconds: int
-    scale_down_seconds: int
-    interceptor_host: str
-    interceptor_port: int
-    scaler_address: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """Where the plan is applied: a kubeconfig context, or a directory for manifests."""
 
@@ -220,6 +190,7 @@ class Plan:
     drain: Drain
     rollout: Rollout
     cache: Cache
+    request_seconds: int
     ingress: Ingress | None
     scaling: Scaling | None
     token_secret: tuple[str, str] | None

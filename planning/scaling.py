@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from planning.plan import Scaling
-from settings.models import Autoscaling
+from dataclasses import dataclass
+from typing import Literal
+
+from settings.autoscaling import Autoscaling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """Replicas by request rate; durations in seconds, rate in requests/s per replica."""
+
+    kind: Literal["interceptorRoute", "httpScaledObject"]
+    min_replicas: int
+    max_replicas: int
+    requests_per_second: int
+    window_seconds: int
+    granularity_seconds: int
+    scale_down_seconds: int
+    interceptor_host: str
+    interceptor_port: int
+    scaler_address: str
 
 
 def go_duration(seconds: int) -> str:

@@ -9,6 +9,7 @@ from catalog.records import Model
 from planning.cache import CACHE_PATH, plan_cache
 from planning.download import has_download
 from planning.errors import PlanError
+from planning.exposure import ingress_warnings, plan_ingress
 from planning.facts import catalogue_model, is_catalogued
 from planning.fit import Sized
 from planning.names import Names
@@ -17,7 +18,6 @@ from planning.placement import plan_placement
 from planning.plan import (
     Cache,
     Cluster,
-    Ingress,
     Placement,
     Plan,
     PlannedModel,
@@ -70,7 +70,8 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         drain=served.drain,
         rollout=_rollout(served, placement, cache, start),
         cache=cache,
-        ingress=_ingress(names, stack, settings),
+        request_seconds=settings.request_seconds,
+        ingress=plan_ingress(names, settings.ingress),
         scaling=plan_scaling(settings.autoscaling),
         token_secret=_token_secret(settings),
         cluster=_cluster(settings),
@@ -143,7 +144,7 @@ def _warnings(
         *warnings(model, choice, settings, overrides_of(settings)),
         *served.warnings,
         *_revision_warnings(model, revision, settings),
-        *_ingress_warnings(settings),
+        *ingress_warnings(settings.ingress),
         *security_warning(settings.cache.kind, settings.namespace.name),
     )
 
@@ -171,34 +172,6 @@ def _pin_notes(model: Model) -> Iterator[str]:
         yield f"facts: from the Hub; pin them with `make lock MODEL={model.id}`"
 
 
-def _ingress(names: Names, stack: str, settings: StackSettings) -> Ingress | None:
-    asked = settings.ingress
-    if not asked.enabled or asked.host is None:
-        return None
-    host = asked.host
-    for placeholder, value in (
-        ("{app}", names.app),
-        ("{namespace}", names.namespace),
-        ("{stack}", stack),
-    ):
-        host = host.replace(placeholder, value)
-    return Ingress(
-        host=host.lower(),
-        class_name=asked.class_name,
-        tls_secret=asked.tls.secret_name if asked.tls else None,
-        annotations=tuple(sorted(asked.annotations.items())),
-        auth_type=asked.auth,
-    )
-
-
 def _token_secret(settings: StackSettings) -> tuple[str, str] | None:
     reference = settings.hugging_face_token_secret
     return (reference.name, reference.key) if reference else None
-
-
-def _ingress_warnings(settings: StackSettings) -> Iterator[str]:
-    if settings.ingress.enabled and settings.ingress.auth == "none":
-        yield (
-            "ingress.auth: none, so whoever reaches the host can use the model; "
-            "set ingress.enabled to false to keep it inside the cluster"
-        )

@@ -11,7 +11,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from settings.autoscaling import Autoscaling
 from settings.cache import Cache
+from settings.ingress import Ingress
 from settings.values import DnsLabel, Image, Quantity, Revision, Section, Text
 
 
@@ -94,57 +96,6 @@ class Kubernetes(Section):
     )
 
 
-class Tls(Section):
-    """TLS of the ingress, from a Secret that exists in the app's namespace."""
-
-    secret_name: str = Field(description="Secret with the certificate; without `tls`, plain HTTP")
-
-
-class Ingress(Section):
-    """The way in from outside the cluster."""
-
-    enabled: bool = Field(default=True, description="an address from outside the cluster")
-    host: str | None = Field(
-        default=None, description="may hold `{app}`, `{namespace}` and `{stack}`"
-    )
-    class_name: str = Field(default="traefik", description="ingress class")
-    tls: Tls | None = None
-    auth: Literal["none"] = Field(default="none", description="who may call")
-    annotations: dict[str, Text] = Field(default={}, description="added to the Ingress")
-
-
-class Interceptor(Section):
-    """Where the KEDA HTTP add-on answers; the defaults are those of its Helm chart."""
-
-    namespace: DnsLabel = Field(default="keda", description="namespace of the KEDA HTTP add-on")
-    proxy_service: DnsLabel = Field(
-        default="keda-add-ons-http-interceptor-proxy", description="Service of its interceptor"
-    )
-    proxy_port: int = Field(default=8080, ge=1, le=65535, description="port of that Service")
-    scaler_service: DnsLabel = Field(
-        default="keda-add-ons-http-external-scaler", description="Service of its external scaler"
-    )
-    scaler_port: int = Field(default=9090, ge=1, le=65535, description="port of that Service")
-
-
-class Autoscaling(Section):
-    """Replicas by request rate, through the KEDA HTTP add-on."""
-
-    enabled: bool = Field(default=False, description="replicas by request rate, with KEDA")
-    min_replicas: int = Field(default=1, ge=0, description="fewest replicas; 0 scales to zero")
-    max_replicas: int = Field(default=5, ge=1, description="most replicas")
-    requests_per_second: int = Field(default=100, ge=1, description="target per replica")
-    window_seconds: int = Field(default=60, ge=1, description="over which the rate is averaged")
-    granularity_seconds: int = Field(default=1, ge=1, description="step within that window")
-    scale_down_seconds: int = Field(
-        default=300, ge=0, description="calm before a replica is taken away"
-    )
-    kind: Literal["interceptorRoute", "httpScaledObject"] = Field(
-        default="interceptorRoute", description="what counts; older add-ons need the second"
-    )
-    interceptor: Interceptor = Interceptor()
-
-
 class MultiNode(Section):
     """Several nodes for one replica of a model that no single node holds."""
 
@@ -213,6 +164,9 @@ class StackSettings(Section):
         default=None, description="of vLLM, with a fixed tag; default: by GPU, from the catalogue"
     )
     replicas: int = Field(default=1, ge=0, description="without autoscaling")
+    request_seconds: int = Field(
+        default=1800, ge=1, description="longest answer that nothing on its way cuts"
+    )
     ingress: Ingress = Ingress()
     autoscaling: Autoscaling = Autoscaling()
     cache: Cache = Cache()

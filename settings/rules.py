@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from settings.autoscaling import autoscaling_mistakes
 from settings.cache import cache_mistakes
+from settings.ingress import ingress_mistakes
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings
 
@@ -77,32 +79,6 @@ def _presets(settings: StackSettings) -> Iterator[Mistake]:
             )
 
 
-def _scaling(settings: StackSettings) -> Iterator[Mistake]:
-    scaling = settings.autoscaling
-    if scaling.min_replicas > scaling.max_replicas:
-        yield Mistake(
-            key="autoscaling.minReplicas",
-            wrong=f"{scaling.min_replicas} is above maxReplicas ({scaling.max_replicas})",
-            rule="the minimum is at most the maximum",
-            remedy="lower minReplicas or raise maxReplicas",
-        )
-    if scaling.granularity_seconds > scaling.window_seconds:
-        yield Mistake(
-            key="autoscaling.granularitySeconds",
-            wrong=f"{scaling.granularity_seconds} is above windowSeconds "
-            f"({scaling.window_seconds})",
-            rule="a window holds at least one bucket",
-            remedy="lower granularitySeconds or raise windowSeconds",
-        )
-    if scaling.enabled and not settings.ingress.enabled:
-        yield Mistake(
-            key="autoscaling.enabled",
-            wrong="is true while ingress.enabled is false",
-            rule="replicas follow the requests that pass the interceptor under the ingress's host",
-            remedy="enable the ingress, or disable autoscaling",
-        )
-
-
 def _batch(settings: StackSettings) -> Iterator[Mistake]:
     sequences, tokens = settings.max_num_seqs, settings.max_num_batched_tokens
     if sequences and tokens and tokens < sequences:
@@ -129,15 +105,9 @@ def _cache(settings: StackSettings) -> Iterator[Mistake]:
         )
 
 
-def _ingress(settings: StackSettings) -> Iterator[Mistake]:
-    if settings.ingress.enabled and not settings.ingress.host:
-        yield Mistake(
-            key="ingress.host",
-            wrong="is missing",
-            rule="an ingress answers on a host of its own",
-            remedy="set it (it may hold {app}, {namespace} and {stack}), "
-            "or ingress.enabled to false",
-        )
+def _exposure(settings: StackSettings) -> Iterator[Mistake]:
+    yield from ingress_mistakes(settings.ingress)
+    yield from autoscaling_mistakes(settings.autoscaling, ingress=settings.ingress.enabled)
 
 
-_RULES: tuple[_Rule, ...] = (_cluster, _presets, _batch, _scaling, _cache, _ingress)
+_RULES: tuple[_Rule, ...] = (_cluster, _presets, _batch, _cache, _exposure)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planning.scaling import go_duration, plan_scaling
-from settings.models import Autoscaling
+from settings.autoscaling import Autoscaling
 
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 
