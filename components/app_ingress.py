@@ -20,7 +20,7 @@ from pulumi_kubernetes.networking.v1 import (
 )
 from pulumi_kubernetes.networking.v1 import Ingress as KubernetesIngress
 
-from planning.exposure import Ingress
+from planning.exposure import Ingress, MiddlewareReference
 from planning.names import PORT, image_version, labels
 from planning.plan import Plan
 from planning.scaling import Scaling
@@ -88,7 +88,11 @@ def ingress_args(plan: Plan, ingress: Ingress) -> IngressInitArgs:
         else (plan.names.interceptor, plan.scaling.interceptor_port)
     )
     # Not every controller writes an address, and no output waits for one (pulumi-kubernetes#268).
-    annotations = {**dict(ingress.annotations), "pulumi.com/skipAwait": "true"}
+    annotations = {
+        **dict(ingress.annotations),
+        **_middlewares(ingress.middlewares),
+        "pulumi.com/skipAwait": "true",
+    }
     return IngressInitArgs(
         metadata=_metadata(plan, plan.names.app, annotations),
         spec=IngressSpecArgs(
@@ -99,6 +103,12 @@ def ingress_args(plan: Plan, ingress: Ingress) -> IngressInitArgs:
             else None,
         ),
     )
+
+
+def _middlewares(middlewares: tuple[MiddlewareReference, ...]) -> dict[str, str]:
+    """Traefik's name for each, in the order in which a request passes them."""
+    names = ",".join(f"{each.namespace}-{each.name}@kubernetescrd" for each in middlewares)
+    return {"traefik.ingress.kubernetes.io/router.middlewares": names} if names else {}
 
 
 def _paths(service: str, port: int) -> HTTPIngressRuleValueArgs:

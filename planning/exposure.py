@@ -10,6 +10,14 @@ from settings.ingress import Ingress as IngressSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MiddlewareReference:
+    """A Middleware of Traefik that a request passes on its way to the server."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ingress:
     """The way in from outside."""
 
@@ -18,6 +26,7 @@ class Ingress:
     tls_secret: str | None
     annotations: Pairs
     auth_type: str
+    middlewares: tuple[MiddlewareReference, ...] = ()
 
     @property
     def url(self) -> str:
