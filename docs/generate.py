@@ -1,4 +1,4 @@
-"""`python -m docs.generate`: rewrite the tables between the markers of README.md.
+"""`python -m docs.generate`: rewrite the tables of README.md and the schema of the outputs.
 
 A table stands between `<!-- table:NAME -->` and `<!-- /table -->`.
 """
@@ -8,11 +8,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from docs.contract import SCHEMA_FILE, BrokenContractError, schema_text
 from docs.tables import NAMES, ROOT, render
 
 README = ROOT / "README.md"
+
+_REMEDY = "run python -m docs.generate"
 
 _TABLE = re.compile(
     r"(?P<open><!-- table:(?P<name>\S*) -->\n)(?P<body>.*?)(?P<close><!-- /table -->)", re.S
@@ -59,27 +63,44 @@ def _found(text: str) -> list[re.Match[str]]:
     return found
 
 
-def main(arguments: list[str] | None = None, *, document: Path = README) -> int:
-    """Run the command; the exit status is 1 if the document differs under --check or is wrong."""
+def main(
+    arguments: list[str] | None = None, *, document: Path = README, schema: Path = SCHEMA_FILE
+) -> int:
+    """Run the command; the exit status is 1 if a file differs under --check or is wrong."""
     parser = argparse.ArgumentParser(prog="python -m docs.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
-    options = parser.parse_args(arguments)
+    check = parser.parse_args(arguments).check
+    said = [*_document(document, check=check), *_schema(schema, check=check)]
+    for line in said:
+        print(line, file=sys.stderr)
+    return 1 if said else 0
+
+
+def _document(path: Path, *, check: bool) -> Iterator[str]:
     try:
-        text = document.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
         names = outdated(text)
     except (OSError, MarkerError) as error:
-        print(f"{document.name}: {error}", file=sys.stderr)
-        return 1
-    if names and options.check:
-        print(
-            f"{document.name}: not what the code says: {', '.join(names)}; "
-            "run python -m docs.generate",
-            file=sys.stderr,
-        )
-        return 1
-    if names:
-        document.write_text(rewrite(text), encoding="utf-8")
-    return 0
+        yield f"{path.name}: {error}"
+        return
+    if names and check:
+        yield f"{path.name}: not what the code says: {', '.join(names)}; {_REMEDY}"
+    elif names:
+        path.write_text(rewrite(text), encoding="utf-8")
+
+
+def _schema(path: Path, *, check: bool) -> Iterator[str]:
+    try:
+        text = schema_text(path)
+    except BrokenContractError as error:
+        yield f"{path.name}: {error}"
+        return
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    if check:
+        yield f"{path.name}: not what the code says; {_REMEDY}"
+    else:
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

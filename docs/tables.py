@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Literal, Union, get_args, get_origin
@@ -13,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from catalog.loader import load_gpus, load_models
 from planning.explain import preview_lines
+from planning.outputs import StackOutputs
 from planning.stack import make_plan
 from settings.models import Preset, Section, StackSettings, Toleration
 from settings.parse import SECRET_KEYS, parse
@@ -29,57 +29,6 @@ SECRETS = {
     "huggingFaceToken": "secret: reads a gated model; set it with `pulumi config set --secret`"
 }
 """What each key of `settings.parse.SECRET_KEYS` means."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackOutput:
-    """One output of the stack, with the JSON type of its value."""
-
-    name: str
-    type: Literal["number", "string"]
-    meaning: str
-
-
-OUTPUTS = (
-    StackOutput(
-        name="contractVersion",
-        type="number",
-        meaning="version of this table; a change that breaks a consumer raises it",
-    ),
-    StackOutput(
-        name="appHost",
-        type="string",
-        meaning="scheme and host: `<appHost>/v1/chat/completions` works as written; "
-        "absent without an ingress",
-    ),
-    StackOutput(
-        name="apiBaseUrl",
-        type="string",
-        meaning="what OpenAI clients call base URL; absent without an ingress",
-    ),
-    StackOutput(
-        name="chatCompletionsUrl",
-        type="string",
-        meaning="absent without an ingress, and for a model that cannot chat",
-    ),
-    StackOutput(
-        name="internalUrl", type="string", meaning="address inside the cluster, past the ingress"
-    ),
-    StackOutput(name="model", type="string", meaning="Hugging Face repository"),
-    StackOutput(name="servedModelName", type="string", meaning="what clients put in `model`"),
-    StackOutput(name="revision", type="string", meaning="commit of the repository"),
-    StackOutput(name="contextLength", type="number", meaning="tokens of one request"),
-    StackOutput(name="preset", type="string", meaning="the chosen preset"),
-    StackOutput(name="gpus", type="number", meaning="GPUs of one replica"),
-    StackOutput(
-        name="hourlyPrice", type="number", meaning="of one replica, in the currency of the presets"
-    ),
-    StackOutput(name="namespace", type="string", meaning="namespace of the app"),
-    StackOutput(name="serviceName", type="string", meaning="Service in front of the server"),
-    StackOutput(name="cachePath", type="string", meaning="where the cache is in the container"),
-    StackOutput(name="authType", type="string", meaning="who may call; absent without an ingress"),
-)
-"""Every output that `planning.outputs` can give."""
 
 
 def render(name: str) -> str:
@@ -219,8 +168,15 @@ def _models() -> Table:
 
 
 def _outputs() -> Table:
-    rows = [[f"`{output.name}`", output.type, output.meaning] for output in OUTPUTS]
+    rows = [
+        [f"`{field.alias}`", _output_type(field), field.description or ""]
+        for field in StackOutputs.model_fields.values()
+    ]
     return ("output", "type", "meaning"), rows
+
+
+def _output_type(field: FieldInfo) -> str:
+    return "string" if str in {field.annotation, *get_args(field.annotation)} else "number"
 
 
 def _dependencies() -> Table:

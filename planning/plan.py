@@ -21,6 +21,7 @@ class PlannedModel:
     served_name: str
     context_length: int
     chat: bool
+    embeds: bool
     weight_format: WeightFormat
     weights_gib: float
 

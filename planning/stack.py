@@ -108,6 +108,7 @@ def _planned_model(
         served_name=settings.served_model_name or model.id,
         context_length=sized.engine.max_model_len,
         chat=model.task == "chat",
+        embeds=model.task == "embedding",
         weight_format=model.weight_format,
         weights_gib=model.weights_bytes / 2**30,
     )

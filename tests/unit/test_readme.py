@@ -6,15 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from catalog.loader import load_models
 from docs import generate, tables
-from planning.outputs import stack_outputs
-from planning.stack import make_plan
-from settings.parse import SECRET_KEYS, parse
-from settings.stack_files import PROJECT, read_stack_file
+from settings.parse import SECRET_KEYS
+from settings.stack_files import PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
-JSON_TYPES = {str: "string", int: "number", float: "number"}
 
 
 @pytest.fixture(scope="module")
@@ -83,19 +79,6 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def outputs_by_type() -> dict[str, str]:
-    """Every output that a committed stack gives with some model of the catalogue."""
-    found: dict[str, str] = {}
-    for path in sorted(ROOT.glob("Pulumi.*.yaml")):
-        raw = read_stack_file(path).raw | {"preset": "auto"}
-        for model in {model.task: model.name for model in load_models() if model.revision}.values():
-            settings = parse(raw | {"model": model}, secret=frozenset()).settings
-            assert settings is not None
-            given = stack_outputs(make_plan(settings, stack=path.suffixes[0][1:]))
-            found |= {name: JSON_TYPES[type(value)] for name, value in given.items()}
-    return found
-
-
 def test_every_table_is_what_the_code_says(readme: str) -> None:
     assert generate.outdated(readme) == [], "run python -m docs.generate"
 
@@ -116,11 +99,6 @@ def test_every_config_key_named_in_the_readme_exists(readme: str) -> None:
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_every_relative_link_resolves(name: str) -> None:
     assert broken_links((ROOT / name).read_text(encoding="utf-8"), ROOT) == []
-
-
-def test_the_documented_outputs_are_those_of_the_stacks() -> None:
-    documented = {output.name: output.type for output in tables.OUTPUTS}
-    assert documented == outputs_by_type()
 
 
 def test_every_secret_key_is_documented() -> None:

@@ -1,0 +1,131 @@
+"""The outputs are a contract: what is committed is what stacks give, and only ever grows."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog.loader import load_models
+from docs import generate
+from docs.contract import SCHEMA_FILE, breaches, contract_schema
+from planning.outputs import CONTRACT_VERSION, stack_outputs
+from planning.stack import make_plan
+from settings.parse import parse
+from settings.stack_files import read_stack_file
+from tests.choices import planned, preset
+
+ROOT = Path(__file__).resolve().parents[2]
+TYPES = {"string": str, "integer": int, "number": (int, float)}
+INGRESS = {"host": "{app}.example.com", "tls": {"secretName": "tls"}}
+
+
+@pytest.fixture(autouse=True)
+def in_the_projects_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def schema() -> Any:
+    return json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def given() -> list[dict[str, str | int | float]]:
+    """Outputs of every committed stack with a model of every task that is pinned."""
+    models = {model.task: model.name for model in load_models() if model.revision}
+    found: list[dict[str, str | int | float]] = []
+    for path in sorted(ROOT.glob("Pulumi.*.yaml")):
+        raw = read_stack_file(path).raw | {"preset": "auto"}
+        for model in models.values():
+            settings = parse(raw | {"model": model}, secret=frozenset()).settings
+            assert settings is not None
+            found.append(stack_outputs(make_plan(settings, stack=path.suffixes[0][1:])))
+    return [*found, *(stack_outputs(planned([preset("l4")], **keys)) for keys in UNCOMMITTED)]
+
+
+UNCOMMITTED: tuple[dict[str, Any], ...] = ({"ingress": {"enabled": False}},)
+"""Settings that give outputs which no committed stack gives, or fewer."""
+
+
+def test_the_committed_schema_is_what_the_code_says() -> None:
+    assert generate.main(["--check"]) == 0, "run python -m docs.generate"
+
+
+def test_every_stack_gives_what_the_committed_schema_says(schema: Any) -> None:
+    for outputs in given():
+        assert set(schema["required"]) <= set(outputs) <= set(schema["properties"])
+        for name, value in outputs.items():
+            wanted = schema["properties"][name]
+            assert isinstance(value, TYPES[wanted["type"]]), name
+            assert value == wanted.get("const", value)
+
+
+def test_every_output_is_given_by_some_stack(schema: Any) -> None:
+    assert {name for outputs in given() for name in outputs} == set(schema["properties"])
+
+
+def test_no_output_is_empty_or_in_a_case_of_its_own(schema: Any) -> None:
+    assert all(value != "" for outputs in given() for value in outputs.values())
+    assert all(name.isalnum() and name[0].islower() for name in schema["properties"])
+
+
+def test_addresses_follow_what_the_model_can_do() -> None:
+    chat = stack_outputs(planned([preset("l4")], ingress=INGRESS))
+    assert chat["chatCompletionsUrl"] == f"{chat['appHost']}/v1/chat/completions"
+    assert "embeddingsUrl" not in chat
+    embedding = stack_outputs(
+        planned([preset("l4")], model="e5-mistral-7b", ingress=INGRESS, maxModelLen=4096)
+    )
+    assert embedding["embeddingsUrl"] == "https://vllm.example.com/v1/embeddings"
+    assert "chatCompletionsUrl" not in embedding
+
+
+def test_without_an_ingress_only_the_address_inside_the_cluster_is_given() -> None:
+    outputs = stack_outputs(planned([preset("l4")]))
+    assert outputs["internalUrl"] == "http://vllm.llm.svc.cluster.local:8000"
+    assert not {"appHost", "apiBaseUrl", "chatCompletionsUrl", "authType"} & set(outputs)
+
+
+def test_the_schema_bears_its_version(schema: Any) -> None:
+    assert SCHEMA_FILE.name == f"outputs-v{CONTRACT_VERSION}.json"
+    assert schema["properties"]["contractVersion"]["const"] == CONTRACT_VERSION
+
+
+@pytest.mark.parametrize("name", sorted(contract_schema()["properties"]))  # type: ignore[arg-type]
+def test_no_output_can_go_or_change_unseen(name: str, schema: Any) -> None:
+    removed, retyped, optional = (copy.deepcopy(schema) for _ in range(3))
+    renamed = copy.deepcopy(schema)
+    renamed["properties"][f"{name}New"] = renamed["properties"].pop(name)
+    del removed["properties"][name]
+    retyped["properties"][name]["type"] = "array"
+    assert breaches(schema, renamed) == breaches(schema, removed) == [f"'{name}' is gone"]
+    assert [line.partition(" was ")[0] for line in breaches(schema, retyped)] == [f"'{name}'"]
+    if name in schema["required"]:
+        optional["required"].remove(name)
+        assert breaches(schema, optional) == [f"'{name}' may be absent"]
+
+
+def test_an_addition_breaks_nobody(schema: Any) -> None:
+    grown = copy.deepcopy(schema)
+    grown["properties"]["novelty"] = {"type": "string"}
+    grown["properties"]["model"]["description"] = "said otherwise"
+    grown["required"] += ["appHost", "novelty"]
+    assert breaches(schema, grown) == []
+
+
+def test_the_generator_refuses_to_write_a_schema_that_breaks_the_committed_one(
+    tmp_path: Path, schema: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema["properties"]["modelId"] = {"type": "string"}
+    committed = tmp_path / "outputs-v1.json"
+    committed.write_text(json.dumps(schema))
+    assert generate.main([], schema=committed) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("outputs-v1.json: 'modelId' is gone; ")
+    assert "raise CONTRACT_VERSION" in said
+    assert json.loads(committed.read_text()) == schema
+    new_version = tmp_path / "outputs-v2.json"
+    assert generate.main(["--check"], schema=new_version) == 1
+    assert generate.main([], schema=new_version) == 0
+    assert json.loads(new_version.read_text()) == contract_schema()
