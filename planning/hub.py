@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from json import JSONDecodeError
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import httpx2
 from huggingface_hub import (
@@ -27,6 +27,7 @@ from planning.hub_errors import HubError, Question
 from planning.hub_retry import HINT_PATIENCE, PATIENCE, Deadline, Patience, in_parallel, retry
 
 T = TypeVar("T")
+_Token = str | Literal[False] | None
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -53,11 +54,11 @@ def look_up(
 def check_access(
     model: str,
     revision: str = "main",
-    token: str | None = None,
+    token: _Token = None,
     endpoint: str | None = None,
     patience: Patience = PATIENCE,
 ) -> None:
-    """Make sure that the token may download the model's files, without reading any.
+    """Make sure that the token, or nobody in particular (False), may download the model's files.
 
     Raises:
         HubError: as `look_up` does; `GatedWithoutTokenError` and `GatedWithoutAccessError` say
@@ -88,7 +89,7 @@ def _question(model: str, revision: str, endpoint: str | None) -> Question:
 
 
 def _within_time(
-    question: Question, token: str | None, patience: Patience, task: Callable[[_Session], T]
+    question: Question, token: _Token, patience: Patience, task: Callable[[_Session], T]
 ) -> T:
     deadline = Deadline(patience)
 
@@ -107,9 +108,9 @@ def _within_time(
         raise hub_errors.HubDownError(question, reason) from None
 
 
-def _usable_token(question: Question, token: str | None) -> str | bool:
+def _usable_token(question: Question, token: _Token) -> str | bool:
     try:
-        found = (token or "").strip() or get_token()
+        found = token is not False and ((token or "").strip() or get_token())
     except refusals.OIDCError:
         reason = "HF_OIDC_RESOURCE is set, but no token could be exchanged for it"
         raise hub_errors.InvalidTokenError(question, reason) from None

@@ -12,6 +12,7 @@ from planning.errors import PlanError
 from planning.exposure import ingress_warnings, plan_ingress
 from planning.facts import catalogue_model, is_catalogued
 from planning.fit import Sized
+from planning.gate import gate_notes
 from planning.names import Names
 from planning.overrides import overrides_of
 from planning.placement import plan_placement
@@ -76,7 +77,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         token_secret=_token_secret(settings),
         cluster=_cluster(settings),
         verdicts=verdicts(choice),
-        notes=(*notes(model, choice, sized, settings), *_pin_notes(model)),
+        notes=_notes(model, choice, sized, settings),
         warnings=_warnings(model, revision, choice, served, settings),
     )
 
@@ -166,6 +167,14 @@ def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> 
             f"revision: the facts of {model.id} are those of {model.revision[:12]}, not of "
             f"{revision[:12]}; the sizes may differ"
         )
+
+
+def _notes(model: Model, choice: Choice, sized: Sized, settings: StackSettings) -> tuple[str, ...]:
+    return (
+        *notes(model, choice, sized, settings),
+        *_pin_notes(model),
+        *gate_notes(settings, model),
+    )
 
 
 def _pin_notes(model: Model) -> Iterator[str]:

@@ -130,6 +130,9 @@ class StackSettings(Section):
         description="GPU flavours of the cluster: a list, or a file that holds it"
     )
     hugging_face_token_secret: SecretReference | None = None
+    check_access: bool = Field(
+        default=True, description="try at preview whether the Hub opens the model to the token"
+    )
     served_model_name: str | None = Field(
         default=None, description="what clients put in `model`; default: the repository"
     )

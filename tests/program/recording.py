@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import runpy
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 from google.protobuf import json_format
@@ -164,7 +166,8 @@ def run_program(
         pulumi.runtime.set_all_config(config, [f"{PROJECT}:{key}" for key in secret])
         await run_in_stack(_program)
 
-    with contextlib.chdir(ROOT):
+    # The real Hub is asked nothing.
+    with contextlib.chdir(ROOT), patch.dict(os.environ, {"HF_HUB_OFFLINE": "1"}):
         asyncio.run(run())
     return Recording(
         requests=tuple(recorder.requests),
