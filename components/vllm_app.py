@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.core.v1 import Namespace, Service
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.app_ingress import AppIngress, AppIngressArgs
 from components.model_cache import ModelCache, ModelCacheArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.rps_autoscaler import RpsAutoscaler, RpsAutoscalerArgs
+from manifests.interceptor import interceptor_service_args
 from planning.names import ENFORCE, image_version, labels, owner
 from planning.plan import Plan
 
@@ -43,8 +44,12 @@ class VllmApp(pulumi.ComponentResource):
             ModelServerArgs(plan=plan, hugging_face_token=args.hugging_face_token, after=after),
             child,
         )
+        if plan.scaling is not None:
+            alias = interceptor_service_args(plan, plan.scaling)
+            behind = pulumi.ResourceOptions(parent=self, depends_on=list(after))
+            Service(f"{name}-interceptor", metadata=alias.metadata, spec=alias.spec, opts=behind)
         if plan.ingress is not None:
-            ingress = AppIngressArgs(plan=plan, ingress=plan.ingress, after=after)
+            ingress = AppIngressArgs(plan=plan, exposure=plan.ingress, after=after)
             AppIngress(f"{name}-ingress", ingress, child)
         if plan.ingress is not None and plan.scaling is not None:
             scaling = RpsAutoscalerArgs(

@@ -1,12 +1,23 @@
-"""The way in from outside: host, class, TLS and who may call."""
+"""The way in from outside: its object, host, TLS and who may call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from planning.names import Names, Pairs
+from planning.errors import PlanError
+from planning.host import plan_host
+from planning.names import PORT, Names, Pairs
+from settings.ingress import Controller
+from settings.ingress import Gateway as GatewaySettings
 from settings.ingress import Ingress as IngressSettings
+from settings.ingress import Tls as TlsSettings
+from settings.mistakes import Mistake
+from settings.models import StackSettings
+
+API_PATH = "/v1"
+"""All that is reachable from outside: vLLM serves /health and /metrics beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,40 +29,224 @@ class MiddlewareReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingress:
-    """The way in from outside."""
+class SecretTls:
+    """A certificate from a Secret in the app's namespace."""
+
+    secret_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertManagerTls:
+    """A certificate that cert-manager requests and puts into a Secret."""
+
+    issuer_kind: Literal["Issuer", "ClusterIssuer"]
+    issuer: str
+    secret_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerTls:
+    """The certificate that the controller or the Gateway has by itself."""
+
+
+Tls = SecretTls | CertManagerTls | ControllerTls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """The Service that requests from outside go to."""
+
+    namespace: str
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngressExposure:
+    """An Ingress."""
 
     host: str
     class_name: str
-    tls_secret: str | None
+    controller: Controller
+    tls: Tls | None
     annotations: Pairs
     auth_type: str
-    middlewares: tuple[MiddlewareReference, ...] = ()
+    middlewares: tuple[MiddlewareReference, ...]
+    backend: Backend
 
     @property
     def url(self) -> str:
         """Scheme and host that clients use."""
-        return f"{'https' if self.tls_secret else 'http'}://{self.host}"
+        return _url(self.host, self.tls)
 
 
-def plan_ingress(names: Names, asked: IngressSettings) -> Ingress | None:
-    """Plan the way in, or none where it is disabled."""
-    if not asked.enabled or asked.host is None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayReference:
+    """A Gateway that exists, or one listener of it."""
+
+    namespace: str
+    name: str
+    section_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayExposure:
+    """An HTTPRoute of the Gateway API; its middlewares are in the app's namespace."""
+
+    host: str
+    gateway: GatewayReference
+    controller: Controller
+    tls: ControllerTls | None
+    annotations: Pairs
+    auth_type: str
+    middlewares: tuple[MiddlewareReference, ...]
+    backend: Backend
+
+    @property
+    def url(self) -> str:
+        """Scheme and host that clients use."""
+        return _url(self.host, self.tls)
+
+
+Exposure = IngressExposure | GatewayExposure
+
+
+def _url(host: str, tls: Tls | None) -> str:
+    return f"{'https' if tls else 'http'}://{host}"
+
+
+def plan_exposure(
+    names: Names, settings: StackSettings, middlewares: tuple[MiddlewareReference, ...] = ()
+) -> Exposure | None:
+    """Plan the way in, or none where it is disabled.
+
+    Args:
+        names: of the app, for the host and what the way leads to.
+        settings: the checked stack config.
+        middlewares: what a request passes, in this order.
+
+    Raises:
+        PlanError: the host is no DNS name, or a middleware cannot be reached.
+    """
+    asked = settings.ingress
+    if not asked.enabled or asked.host_template is None:
         return None
-    host = asked.host
-    for placeholder, value in (
-        ("{app}", names.app),
-        ("{namespace}", names.namespace),
-        ("{stack}", names.stack),
-    ):
-        host = host.replace(placeholder, value)
-    return Ingress(
-        host=host.lower(),
+    host = plan_host(names, asked.host_template, domain=asked.domain)
+    if asked.kind == "gateway" and asked.gateway is not None:
+        _refuse_other_namespaces(names, middlewares)
+        return _of_gateway(names, settings, asked.gateway, host, middlewares)
+    return IngressExposure(
+        host=host,
         class_name=asked.class_name,
-        tls_secret=asked.tls.secret_name if asked.tls else None,
+        controller=asked.answered_by,
+        tls=_tls(names, asked.tls) if asked.tls else None,
         annotations=tuple(sorted(asked.annotations.items())),
         auth_type=asked.auth,
+        middlewares=middlewares,
+        backend=_backend(names, settings, through_alias=True),
     )
+
+
+def _of_gateway(
+    names: Names,
+    settings: StackSettings,
+    gateway: GatewaySettings,
+    host: str,
+    middlewares: tuple[MiddlewareReference, ...],
+) -> GatewayExposure:
+    asked = settings.ingress
+    return GatewayExposure(
+        host=host,
+        gateway=GatewayReference(
+            namespace=gateway.namespace or names.namespace,
+            name=gateway.name,
+            section_name=gateway.section_name,
+        ),
+        controller=asked.answered_by,
+        tls=ControllerTls() if asked.tls else None,
+        annotations=tuple(sorted(asked.annotations.items())),
+        auth_type=asked.auth,
+        middlewares=middlewares,
+        backend=_backend(names, settings, through_alias=False),
+    )
+
+
+def _tls(names: Names, asked: TlsSettings) -> Tls:
+    issuer = asked.issuer or asked.cluster_issuer
+    match asked.kind, issuer, asked.secret_name:
+        case "secret", _, str(secret_name):
+            return SecretTls(secret_name=secret_name)
+        case "certManager", str(issuer), secret_name:
+            return CertManagerTls(
+                issuer_kind="Issuer" if asked.issuer else "ClusterIssuer",
+                issuer=issuer,
+                secret_name=secret_name or f"{names.app}-tls",
+            )
+        case _:
+            return ControllerTls()
+
+
+def _backend(names: Names, settings: StackSettings, *, through_alias: bool) -> Backend:
+    if not settings.autoscaling.enabled:
+        return Backend(namespace=names.namespace, service=names.server, port=PORT)
+    interceptor = settings.autoscaling.interceptor
+    if through_alias:
+        # An Ingress leads to its own namespace only.
+        return Backend(
+            namespace=names.namespace, service=names.interceptor, port=interceptor.proxy_port
+        )
+    # A Gateway leads to no ExternalName Service (CVE-2021-25740; gateway-api v1.4.1,
+    # apis/v1/object_reference_types.go), but to another namespace that grants it.
+    return Backend(
+        namespace=interceptor.namespace,
+        service=interceptor.proxy_service,
+        port=interceptor.proxy_port,
+    )
+
+
+def _refuse_other_namespaces(names: Names, middlewares: tuple[MiddlewareReference, ...]) -> None:
+    away = [each for each in middlewares if each.namespace != names.namespace]
+    if away:
+        raise PlanError(
+            *(
+                Mistake(
+                    key="ingress.auth",
+                    wrong=f"the Middleware '{each.name}' is in the namespace {each.namespace}",
+                    rule="an HTTPRoute reaches those of its own namespace alone",
+                    remedy=f"put one into the namespace {names.namespace}, or set ingress.kind "
+                    "to ingress",
+                )
+                for each in away
+            )
+        )
+
+
+def way_in(exposure: Exposure | None) -> str:
+    """Say in one line which way leads in from outside, for the preview."""
+    match exposure:
+        case None:
+            return "way in: from inside the cluster only"
+        case IngressExposure(class_name=class_name):
+            by = f"Ingress of class {class_name}"
+        case GatewayExposure(gateway=gateway):
+            listener = f", listener {gateway.section_name}" if gateway.section_name else ""
+            by = f"HTTPRoute of Gateway {gateway.namespace}/{gateway.name}{listener}"
+    return (
+        f"way in: {exposure.url}{API_PATH} by {by}; TLS: {_certificate(exposure.tls)}; "
+        f"authentication: {exposure.auth_type}"
+    )
+
+
+def _certificate(tls: Tls | None) -> str:
+    match tls:
+        case None:
+            return "none"
+        case SecretTls(secret_name=secret_name):
+            return f"Secret {secret_name}"
+        case CertManagerTls(issuer_kind=kind, issuer=issuer):
+            return f"cert-manager's {kind} {issuer}"
+        case ControllerTls():
+            return "the controller's certificate"
 
 
 def ingress_warnings(asked: IngressSettings) -> Iterator[str]:

@@ -48,6 +48,11 @@ class Names:
         return f"{self.app}-interceptor"
 
     @property
+    def interceptor_host(self) -> str:
+        """Where other pods of the cluster reach the server so that their requests are counted."""
+        return f"{self.interceptor}.{self.namespace}.svc.cluster.local"
+
+    @property
     def service_host(self) -> str:
         """Where other pods of the cluster reach the server."""
         return f"{self.server}.{self.namespace}.svc.cluster.local"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.records import WeightFormat
-from planning.exposure import Ingress
+from planning.exposure import Exposure
 from planning.names import Names, Pairs
 from planning.scaling import Scaling
 from planning.volumes import Cache
@@ -192,7 +192,7 @@ class Plan:
     rollout: Rollout
     cache: Cache
     request_seconds: int
-    ingress: Ingress | None
+    ingress: Exposure | None
     scaling: Scaling | None
     token_secret: tuple[str, str] | None
     cluster: Cluster

@@ -9,7 +9,7 @@ from catalog.records import Model
 from planning.cache import CACHE_PATH, plan_cache
 from planning.download import has_download
 from planning.errors import PlanError
-from planning.exposure import ingress_warnings, plan_ingress
+from planning.exposure import ingress_warnings, plan_exposure
 from planning.facts import catalogue_model, is_catalogued
 from planning.fit import Sized
 from planning.gate import gate_notes
@@ -72,7 +72,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         rollout=_rollout(served, placement, cache, start),
         cache=cache,
         request_seconds=settings.request_seconds,
-        ingress=plan_ingress(names, settings.ingress),
+        ingress=plan_exposure(names, settings),
         scaling=plan_scaling(settings.autoscaling),
         token_secret=_token_secret(settings),
         cluster=_cluster(settings),

@@ -43,6 +43,12 @@ def _check_dns_label(value: str) -> str:
     return value
 
 
+def _check_dns_subdomain(value: str) -> str:
+    if len(value) > 253 or not all(_DNS_LABEL.fullmatch(label) for label in value.split(".")):
+        raise _rule("is a DNS subdomain: a-z, 0-9 and '-', joined by dots, at most 253 characters")
+    return value
+
+
 def _check_image(value: str) -> str:
     if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
         raise _rule(
@@ -60,6 +66,7 @@ def _check_revision(value: str) -> str:
 Quantity = Annotated[str, BeforeValidator(_plain_to_text), AfterValidator(_check_quantity)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
+DnsSubdomain = Annotated[str, AfterValidator(_check_dns_subdomain)]
 Image = Annotated[str, AfterValidator(_check_image)]
 Revision = Annotated[str, AfterValidator(_check_revision)]
 Text = Annotated[str, BeforeValidator(_plain_to_text)]
