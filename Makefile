@@ -60,6 +60,10 @@ bench-sizing: packages ## Compare the memory model with published start-up lines
 bench-planning: packages ## Time the planning of one model and of the whole catalogue
 	@.venv/bin/python -m benchmarks.planning
 
+.PHONY: bench-up
+bench-up: packages engine ## Compare a fresh `pulumi up` with one of the same objects without the program
+	@$(IN_ENV) python -m benchmarks.up
+
 .PHONY: down
 down: packages ## Stop the sandbox; its data stays
 	@.venv/bin/python -m sandbox stop

@@ -29,7 +29,11 @@ ALLOWED: dict[str, set[str]] = {
     "sandbox": {"sandbox", "tools", "yaml"},
     # Runs before there is a virtual environment.
     "tools": {"tools"},
+    "benchmarks/up.py": {"tests"},
+    "benchmarks/bare/__main__.py": {"pulumi", "pulumi_kubernetes"},
     "benchmarks": {"benchmarks", "catalog", "planning", "settings", "yaml"},
+    # Runs with nothing installed.
+    "examples/chat.py": set(),
     "docs": {"docs", "catalog", "planning", "settings", "yaml", "pydantic", "pydantic_core"},
 }
 """Packages beside the standard library, by file or by top-level directory; a file goes first."""
