@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from settings.auth import Auth, kind_alone
 from settings.mistakes import Mistake
 from settings.values import DnsLabel, DnsSubdomain, Section, Text
 
@@ -70,7 +69,7 @@ class Ingress(Section):
     )
     gateway: Gateway | None = None
     tls: Tls | None = None
-    auth: Annotated[Auth, BeforeValidator(kind_alone)] = Auth()
+    auth: Literal["none"] = Field(default="none", description="who may call")
     annotations: dict[str, Text] = Field(
         default={}, description="added to the Ingress or the HTTPRoute"
     )
