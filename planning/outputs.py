@@ -45,7 +45,8 @@ class StackOutputs(BaseModel):
         description="absent without an ingress, and for a model that gives no embeddings",
     )
     internal_url: str = Field(
-        description="scheme, host and port inside the cluster, past the ingress"
+        description="scheme, host and port inside the cluster, past the ingress; with autoscaling "
+        "by way of the interceptor, so that requests are counted"
     )
     model: str = Field(description="Hugging Face repository")
     served_model_name: str = Field(description="what clients put in `model`")
@@ -88,4 +89,6 @@ def stack_outputs(plan: Plan) -> dict[str, str | int | float]:
 
 
 def _internal_url(plan: Plan) -> str:
-    return f"http://{plan.names.service_host}:{PORT}"
+    if plan.scaling is None:
+        return f"http://{plan.names.service_host}:{PORT}"
+    return f"http://{plan.names.interceptor_host}:{plan.scaling.interceptor_port}"
