@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m tools",
         description="Obtain the engine and the sandbox binaries.",
-        epilog="TOOLS_SOURCES=path,release,go restricts or reorders the sources; "
+        epilog="TOOLS_SOURCES=path,release,go,pip restricts or reorders the sources; "
         "TOOLS_RELEASE_MIRROR=http://... replaces the hosts of the releases.",
     )
     commands = parser.add_subparsers(dest="command", required=True)

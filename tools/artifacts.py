@@ -2,14 +2,10 @@
 
 from functools import cache
 
-from tools import cluster_programs, engine
-from tools.pins import released_version
-from tools.records import Artifact, GoBuild, Platform, Program, Release, this_platform
-from tools.release_urls import github
+from tools import checks, cluster_programs, engine
+from tools.records import Artifact, Platform, this_platform
 
-GROUPS = ("engine", "core", "full", "actionlint")
-
-_ACTIONLINT = "github.com/rhysd/actionlint"
+GROUPS = ("engine", "core", "full", "actionlint", "policies")
 
 
 @cache
@@ -34,7 +30,9 @@ def all_artifacts(target: Platform | None = None) -> tuple[Artifact, ...]:
         cluster_programs.http_add_on(),
         cluster_programs.traefik(target),
         cluster_programs.leader_worker_set(),
-        _actionlint(target),
+        checks.actionlint(target),
+        checks.checkov(),
+        checks.network_config_analyzer(),
     )
 
 
@@ -60,33 +58,3 @@ def named(name: str) -> Artifact:
         if artifact.name == name:
             return artifact
     raise KeyError(name)
-
-
-def _actionlint(target: Platform) -> Artifact:
-    version = released_version("actionlint", _ACTIONLINT)
-    archive = f"actionlint_{version}_{target.os}_{target.arch}.tar.gz"
-    return Artifact(
-        name="actionlint",
-        group="actionlint",
-        version=version,
-        programs=(Program(name="actionlint", version=version, version_command=("-version",)),),
-        releases=(
-            Release(
-                url=github("rhysd/actionlint", version, archive),
-                checksums=github(
-                    "rhysd/actionlint", version, f"actionlint_{version}_checksums.txt"
-                ),
-                members=("actionlint",),
-            ),
-        ),
-        builds=(
-            GoBuild(
-                program="actionlint",
-                module="actionlint",
-                package=f"{_ACTIONLINT}/cmd/actionlint",
-                version=version,
-                seconds=20,
-                variables=((f"{_ACTIONLINT}.version", version),),
-            ),
-        ),
-    )

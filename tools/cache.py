@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tools.artifacts import named
 from tools.pins import TOOLS
-from tools.records import Artifact, Platform, this_platform
+from tools.records import Artifact, Platform, PythonArtifact, this_platform
 
 # Without a suffix, so that `kubectl apply -f` of the manifests passes over it.
 _RECORD = ".source"
+_PINS = frozenset({"go.mod", "go.sum", "requirements.txt"})
 _POLL_SECONDS = 0.2
 
 
@@ -38,8 +39,8 @@ def entry(artifact: Artifact) -> Path:
 def key(artifact: Artifact, target: Platform | None = None) -> str:
     """Twelve hexadecimal digits that change whenever the artifact could come out different.
 
-    Hashed are its record (versions, addresses, flags), the platform, go.mod, go.sum and the Go
-    sources of the modules it is built in, and the keys of what it needs; not the estimated times.
+    Hashed are its record (versions, addresses, flags), the platform, the pins and Go sources of the
+    directories it is made from, and the keys of what it needs; not the estimated times.
     """
     untimed = replace(
         artifact, builds=tuple(replace(build, seconds=0) for build in artifact.builds)
@@ -49,7 +50,7 @@ def key(artifact: Artifact, target: Platform | None = None) -> str:
     )
     for module in modules(artifact):
         for file in sorted((TOOLS / module).rglob("*")):
-            if file.name in {"go.mod", "go.sum"} or file.suffix == ".go":
+            if file.name in _PINS or file.suffix == ".go":
                 digest.update(f"\n{file.relative_to(TOOLS)}\n".encode())
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
     for needed in artifact.needs:
@@ -58,10 +59,11 @@ def key(artifact: Artifact, target: Platform | None = None) -> str:
 
 
 def modules(artifact: Artifact) -> list[str]:
-    """Directories under `tools/` of the Go modules that the artifact is made from, sorted."""
+    """Directories under `tools/` of what the artifact is made from, sorted."""
     sources = [source for build in artifact.builds for source in build.sources]
     parts = (*artifact.builds, *artifact.scripts, *artifact.manifests, *sources)
-    return sorted({part.module for part in parts})
+    python = {artifact.directory} if isinstance(artifact, PythonArtifact) else set[str]()
+    return sorted({part.module for part in parts} | python)
 
 
 def is_present(directory: Path) -> bool:

@@ -6,12 +6,12 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from tools import assembly, cache, go_modules, on_path, release
+from tools import assembly, cache, go_modules, on_path, python_packages, release
 from tools.artifacts import in_groups
 from tools.records import Artifact
 from tools.session import InstallError, Session, Unavailable
 
-_SOURCES = {"path": on_path, "release": release, "go": go_modules}
+_SOURCES = {"path": on_path, "release": release, "go": go_modules, "pip": python_packages}
 
 
 def missing(groups: tuple[str, ...]) -> list[Artifact]:

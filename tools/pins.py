@@ -1,4 +1,4 @@
-"""Versions, read from the go.mod files so that each is stated in one place."""
+"""Versions, read from where they are pinned so that each is stated in one place."""
 
 import re
 from pathlib import Path
@@ -46,6 +46,19 @@ def go_version(module: str) -> str:
     if found is None:
         raise KeyError(f"tools/{module}/go.mod has no go line")
     return found["version"]
+
+
+def package_version(directory: str, name: str) -> str:
+    """Version that `tools/<directory>/requirements.txt` pins a Python package to.
+
+    Raises:
+        KeyError: the file does not pin it.
+    """
+    text = (TOOLS / directory / "requirements.txt").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(name)}==(\S+)$", text, re.M)
+    if found is None:
+        raise KeyError(f"tools/{directory}/requirements.txt does not pin {name}")
+    return found[1]
 
 
 def _requirement(module: str, path: str) -> re.Match[str]:

@@ -117,6 +117,17 @@ class Artifact:
         return sum(build.seconds for build in self.builds)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PythonArtifact(Artifact):
+    """A Python package in a virtual environment of its own, so that it shares no pins with ours.
+
+    `tools/<directory>/requirements.txt` pins it; its only program runs the module `main` of it.
+    """
+
+    directory: str
+    main: str
+
+
 def this_platform() -> Platform:
     """Platform of this machine.
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SOURCES = ("path", "release", "go")
+SOURCES = ("path", "release", "go", "pip")
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer of a source, not a fault

@@ -35,7 +35,8 @@ def test_an_entry_serves_every_clone_with_the_same_pins(machine: Machine, tmp_pa
     machine.run("install", "actionlint")
     clone = tmp_path / "clone"
     clone.mkdir()
-    for file in [*TOOLS.glob("*.py"), *TOOLS.glob("*/go.*"), *TOOLS.glob("*/*.go")]:
+    patterns = ("*.py", "*/go.*", "*/*.go", "*/requirements.txt")
+    for file in (file for pattern in patterns for file in TOOLS.glob(pattern)):
         target = clone / "tools" / file.relative_to(TOOLS)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes())

@@ -119,7 +119,7 @@ def test_an_unknown_source_is_refused_before_anything_is_done(machine: Machine) 
     assert (status, errors) == (
         2,
         "TOOLS_SOURCES: 'brew' is not a source; "
-        "set it to one or more of path, release, go, separated by commas\n",
+        "set it to one or more of path, release, go, pip, separated by commas\n",
     )
     assert not machine.cache.exists()
 
@@ -128,5 +128,5 @@ def test_an_unknown_group_is_refused(machine: Machine) -> None:
     status, _, errors = machine.run("install", "cores")
     assert status == 2
     assert errors == (
-        "cores: there is no such group; the groups are engine, core, full, actionlint\n"
+        "cores: there is no such group; the groups are engine, core, full, actionlint, policies\n"
     )

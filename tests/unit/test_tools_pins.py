@@ -10,7 +10,7 @@ import pytest
 from tools import cache
 from tools.artifacts import all_artifacts, in_groups, named
 from tools.pins import TOOLS, module_version, released_version
-from tools.records import Artifact, Platform
+from tools.records import Artifact, Platform, PythonArtifact
 
 REPOSITORY = TOOLS.parent
 LINUX = Platform(os="linux", arch="amd64")
@@ -55,6 +55,8 @@ def test_every_program_can_be_built_on_every_platform(os: str, arch: str) -> Non
     for artifact in all_artifacts(Platform(os=os, arch=arch)):
         built = {b.program for b in artifact.builds} | {x for b in artifact.builds for x in b.links}
         built |= {Path(script.file).name for script in artifact.scripts}
+        if isinstance(artifact, PythonArtifact):
+            built |= {program.name for program in artifact.programs}
         assert {n for p in artifact.programs for n in (p.name, *p.beside)} <= built
 
 
@@ -82,6 +84,14 @@ def test_a_changed_pin_or_source_gives_a_new_entry(modules: Path, file: str) -> 
     after = {a.name: cache.key(a, LINUX) for a in all_artifacts()}
     changed_names = {name for name in before if before[name] != after[name]}
     assert changed_names == {"control-plane", "kwok", "manifests", "keda", "http-add-on"}
+
+
+def test_a_changed_pin_of_a_python_package_gives_it_alone_a_new_entry(modules: Path) -> None:
+    before = {a.name: cache.key(a, LINUX) for a in all_artifacts()}
+    with (modules / "checkov" / "requirements.txt").open("a") as changed:
+        changed.write("# changed\n")
+    after = {a.name: cache.key(a, LINUX) for a in all_artifacts()}
+    assert {name for name in before if before[name] != after[name]} == {"checkov"}
 
 
 def test_what_is_assembled_is_renewed_with_what_it_is_assembled_from(modules: Path) -> None:
