@@ -34,7 +34,7 @@ provider = kubernetes.Provider(
     cluster_identifier=plan.cluster.cluster_id,
     render_yaml_to_directory=plan.cluster.render_to,
 )
-app = VllmAppArgs(plan=plan, hugging_face_token=secrets.hugging_face_token)
+app = VllmAppArgs(plan=plan, secrets=secrets.values)
 VllmApp(plan.names.app, app, pulumi.ResourceOptions(provider=provider))
 for key, value in stack_outputs(plan).items():
     pulumi.export(key, value)

@@ -19,10 +19,11 @@ from planning.plan import Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderWorkerServerArgs:
-    """A plan over several nodes, the token of a gated model, and what must exist before."""
+    """A plan over several nodes, what its pods read of Secrets, and what must exist before."""
 
     plan: Plan
     token: Token | None
+    api_keys: pulumi.Input[str] | None
     after: tuple[pulumi.Resource, ...] = ()
 
 
@@ -40,7 +41,7 @@ class LeaderWorkerServer(pulumi.ComponentResource):
             api_version=API_VERSION,
             kind=KIND,
             metadata=leader_worker_set_metadata(plan),
-            spec=leader_worker_set_spec(plan, token=args.token),
+            spec=leader_worker_set_spec(plan, token=args.token, api_keys=args.api_keys),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(args.after),

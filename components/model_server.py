@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import Secret, Service, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -12,20 +13,23 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from components.leader_worker_server import LeaderWorkerServer, LeaderWorkerServerArgs
 from components.model_download import ModelDownload, ModelDownloadArgs
+from manifests.external_secret import API_VERSION, KIND, external_secret_spec
 from manifests.leader_worker_set import leader_service_args
 from manifests.metadata import server_labels, server_metadata
 from manifests.pod import Token
 from manifests.server import deployment_args, disruption_budget_args, service_args
 from planning.download import plan_download
 from planning.plan import Plan
+from planning.token import TOKEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelServerArgs:
-    """The plan, the token of a gated model, and what must exist before the server."""
+    """The plan, the token of a gated model, the uid of the API keys, and what must exist before."""
 
     plan: Plan
     hugging_face_token: pulumi.Input[str] | None
+    api_keys: pulumi.Input[str] | None = None
     after: tuple[pulumi.Resource, ...] = ()
 
 
@@ -64,13 +68,7 @@ class ModelServer(pulumi.ComponentResource):
         )
         ready = (*after, account)
         ready += self._download(name, plan, token, ready)
-        self.workload = (
-            LeaderWorkerServer(
-                f"{name}-group", LeaderWorkerServerArgs(plan=plan, token=token, after=ready), child
-            )
-            if grouped
-            else self._deployment(name, plan, token, ready)
-        )
+        self.workload = self._workload(name, args, token, ready)
         budget = disruption_budget_args(plan)
         if budget is not None:
             PodDisruptionBudget(
@@ -78,10 +76,21 @@ class ModelServer(pulumi.ComponentResource):
             )
         self.register_outputs({"image": plan.server.image})
 
-    def _deployment(
-        self, name: str, plan: Plan, token: Token | None, after: tuple[pulumi.Resource, ...]
-    ) -> Deployment:
-        deployment = deployment_args(plan, token=token)
+    def _workload(
+        self,
+        name: str,
+        args: ModelServerArgs,
+        token: Token | None,
+        after: tuple[pulumi.Resource, ...],
+    ) -> Deployment | LeaderWorkerServer:
+        plan = args.plan
+        if plan.placement.nodes > 1:
+            group = LeaderWorkerServerArgs(
+                plan=plan, token=token, api_keys=args.api_keys, after=after
+            )
+            behind = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
+            return LeaderWorkerServer(f"{name}-group", group, behind)
+        deployment = deployment_args(plan, token=token, api_keys=args.api_keys)
         return Deployment(
             f"{name}-deployment",
             metadata=deployment.metadata,
@@ -108,15 +117,24 @@ class ModelServer(pulumi.ComponentResource):
         return (ModelDownload(f"{name}-download", args, child).job,)
 
     def _token_secret(self, name: str, args: ModelServerArgs) -> Token | None:
+        plan, planned = args.plan, args.plan.token
+        child = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
+        if planned is not None and planned.external is not None:
+            CustomResource(
+                f"{name}-external-token",
+                api_version=API_VERSION,
+                kind=KIND,
+                metadata=server_metadata(plan, planned.name),
+                spec=external_secret_spec(planned, planned.external),
+                opts=child,
+            )
         if args.hugging_face_token is None:
-            return args.plan.token_secret
+            return (planned.name, planned.key) if planned else None
         secret = Secret(
             f"{name}-token",
             # No name: a changed token gives a new Secret, and with it a rollout.
-            metadata=ObjectMetaArgs(
-                namespace=args.plan.names.namespace, labels=server_labels(args.plan)
-            ),
-            string_data={"token": args.hugging_face_token},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+            metadata=ObjectMetaArgs(namespace=plan.names.namespace, labels=server_labels(plan)),
+            string_data={TOKEN: args.hugging_face_token},
+            opts=child,
         )
-        return secret.metadata.apply(lambda metadata: str(metadata.name)), "token"
+        return secret.metadata.apply(lambda metadata: str(metadata.name)), TOKEN

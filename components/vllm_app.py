@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace, Service
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components.app_authentication import AppAuthentication, AppAuthenticationArgs
 from components.app_ingress import AppIngress, AppIngressArgs
 from components.model_cache import ModelCache, ModelCacheArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.rps_autoscaler import RpsAutoscaler, RpsAutoscalerArgs
 from manifests.interceptor import interceptor_service_args
+from planning.auth import needs_objects
 from planning.names import ENFORCE, image_version, labels, owner
 from planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VllmAppArgs:
-    """The plan, and the secrets of the stack."""
+    """The plan, and the secrets of the stack config by their key."""
 
     plan: Plan
-    hugging_face_token: pulumi.Input[str] | None = None
+    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
 
 
 class VllmApp(pulumi.ComponentResource):
@@ -41,7 +44,12 @@ class VllmApp(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         self.server = ModelServer(
             f"{name}-server",
-            ModelServerArgs(plan=plan, hugging_face_token=args.hugging_face_token, after=after),
+            ModelServerArgs(
+                plan=plan,
+                hugging_face_token=args.secrets.get("huggingFaceToken"),
+                api_keys=self._authentication(name, args, after),
+                after=after,
+            ),
             child,
         )
         if plan.scaling is not None:
@@ -60,6 +68,15 @@ class VllmApp(pulumi.ComponentResource):
             )
             RpsAutoscaler(f"{name}-autoscaler", scaling, child)
         self.register_outputs(shown)
+
+    def _authentication(
+        self, name: str, args: VllmAppArgs, after: tuple[pulumi.Resource, ...]
+    ) -> pulumi.Output[str] | None:
+        if not needs_objects(args.plan.auth):
+            return None
+        asked = AppAuthenticationArgs(plan=args.plan, secrets=args.secrets, after=after)
+        child = pulumi.ResourceOptions(parent=self)
+        return AppAuthentication(f"{name}-authentication", asked, child).api_keys
 
     def _foundations(self, name: str, plan: Plan) -> tuple[pulumi.Resource, ...]:
         foundations: list[pulumi.Resource] = []

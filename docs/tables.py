@@ -15,8 +15,9 @@ from planning.explain import preview_lines
 from planning.outputs import StackOutputs
 from planning.stack import make_plan
 from settings.models import Preset, Section, StackSettings, Toleration
-from settings.parse import SECRET_KEYS, parse
+from settings.parse import parse
 from settings.preset_files import read_presets
+from settings.secret_keys import SECRET_KEYS
 from settings.stack_files import read_stack_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,11 +25,6 @@ GIB = 2**30
 
 AS_KUBERNETES = (Toleration,)
 """Sections that the Kubernetes documentation describes."""
-
-SECRETS = {
-    "huggingFaceToken": "secret: reads a gated model; set it with `pulumi config set --secret`"
-}
-"""What each key of `settings.parse.SECRET_KEYS` means."""
 
 
 def render(name: str) -> str:
@@ -71,9 +67,10 @@ def _config() -> Table:
 
 def _config_rows() -> list[Sequence[str]]:
     rows: list[Sequence[str]] = list(_section_rows(StackSettings, prefix="", optional=False))
-    for key in sorted(SECRET_KEYS):
+    for key, meaning in SECRET_KEYS.items():
         beside = (index for index, row in enumerate(rows) if row[0].startswith(f"`{key}"))
-        rows.insert(next(beside, len(rows)), (f"`{key}`", "none", SECRETS[key]))
+        text, _, default = meaning.partition("; default: ")
+        rows.insert(next(beside, len(rows)), (f"`{key}`", default or "none", text))
     return rows
 
 

@@ -38,11 +38,11 @@ from pulumi_kubernetes.meta.v1 import (
 from manifests.cache import cache_mounts, cache_volumes
 from manifests.pod import (
     Token,
-    container_security_args,
     pod_security_args,
     token_variable,
     toleration_args,
 )
+from manifests.security import container_security_args
 from planning.download import KEPT_SECONDS, Download
 from planning.names import image_version, labels, selector
 from planning.plan import Plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pulumi
 from pulumi_kubernetes.core.v1 import (
     ContainerArgs,
     LifecycleArgs,
@@ -54,12 +55,15 @@ def leader_worker_set_metadata(plan: Plan) -> ObjectMetaArgs:
     return server_metadata(plan, name, {"pulumi.com/waitFor": "condition=Available"})
 
 
-def leader_worker_set_spec(plan: Plan, *, token: Token | None) -> dict[str, Any]:
+def leader_worker_set_spec(
+    plan: Plan, *, token: Token | None, api_keys: pulumi.Input[str] | None = None
+) -> dict[str, Any]:
     """Build the spec of the set, whose pods are those of a single node but for rank and probes.
 
     Args:
         plan: of a model over several nodes.
         token: name and key of the Secret that holds the Hugging Face token, if there is one.
+        api_keys: uid of the app's Secret with the API keys, which the leaders alone read.
     """
     return {
         "replicas": plan.server.replicas,
@@ -76,14 +80,15 @@ def leader_worker_set_spec(plan: Plan, *, token: Token | None) -> dict[str, Any]
             "size": plan.placement.nodes,
             # vLLM's ranks cannot rejoin: where one is gone, all start again.
             "restartPolicy": "RecreateGroupOnPodRestart",
-            "leaderTemplate": _template(plan, pod_spec(plan, token)),
-            "workerTemplate": _template(plan, _worker(plan, pod_spec(plan, token))),
+            "leaderTemplate": PodTemplateSpecArgs(
+                metadata=pod_metadata(plan, api_keys), spec=pod_spec(plan, token)
+            ),
+            "workerTemplate": PodTemplateSpecArgs(
+                metadata=pod_metadata(plan),
+                spec=_worker(plan, pod_spec(plan, token, serves=False)),
+            ),
         },
     }
-
-
-def _template(plan: Plan, spec: PodSpecArgs) -> PodTemplateSpecArgs:
-    return PodTemplateSpecArgs(metadata=pod_metadata(plan), spec=spec)
 
 
 def _worker(plan: Plan, spec: PodSpecArgs) -> PodSpecArgs:

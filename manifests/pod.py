@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
-    CapabilitiesArgs,
     ContainerArgs,
     ContainerPortArgs,
     EnvVarArgs,
@@ -20,13 +19,14 @@ from pulumi_kubernetes.core.v1 import (
     ResourceRequirementsArgs,
     SeccompProfileArgs,
     SecretKeySelectorArgs,
-    SecurityContextArgs,
     SleepActionArgs,
     TolerationArgs,
     TopologySpreadConstraintArgs,
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
+from manifests.api_keys import api_key_mounts, api_key_volumes, writing_containers
+from manifests.security import container_security_args
 from manifests.volumes import server_mounts, server_volumes
 from planning.names import PORT, selector
 from planning.plan import Plan, Toleration
@@ -40,8 +40,14 @@ _USER = 2000
 _PROBE_PERIOD_SECONDS = 10
 
 
-def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
-    """Build the pod."""
+def pod_spec(plan: Plan, token: Token | None, *, serves: bool = True) -> PodSpecArgs:
+    """Build the pod.
+
+    Args:
+        plan: the plan.
+        token: name and key of the Secret that holds the Hugging Face token, if there is one.
+        serves: whether it answers HTTP, and so has to know who may call.
+    """
     placement = plan.placement
     return PodSpecArgs(
         service_account_name=plan.names.server,
@@ -55,12 +61,13 @@ def pod_spec(plan: Plan, token: Token | None) -> PodSpecArgs:
         topology_spread_constraints=_spread(plan),
         termination_grace_period_seconds=plan.drain.grace_seconds,
         security_context=pod_security_args(placement.device_groups),
-        containers=[_container(plan, token)],
-        volumes=server_volumes(plan),
+        init_containers=writing_containers(plan) if serves else None,
+        containers=[_container(plan, token, serves=serves)],
+        volumes=[*server_volumes(plan), *(api_key_volumes(plan) if serves else ())],
     )
 
 
-def _container(plan: Plan, token: Token | None) -> ContainerArgs:
+def _container(plan: Plan, token: Token | None, *, serves: bool) -> ContainerArgs:
     placement = plan.placement
     gpus = {placement.gpu_resource: str(placement.gpus)}
     requests = {"cpu": placement.cpu, "memory": placement.memory, **gpus}
@@ -86,7 +93,7 @@ def _container(plan: Plan, token: Token | None) -> ContainerArgs:
                 sleep=SleepActionArgs(seconds=plan.drain.pre_stop_seconds)
             )
         ),
-        volume_mounts=server_mounts(plan),
+        volume_mounts=[*server_mounts(plan), *(api_key_mounts(plan) if serves else ())],
     )
 
 
@@ -153,13 +160,4 @@ def pod_security_args(groups: Sequence[int] = ()) -> PodSecurityContextArgs:
         supplemental_groups=list(groups) or None,
         fs_group_change_policy="OnRootMismatch",
         seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
-    )
-
-
-def container_security_args() -> SecurityContextArgs:
-    """Build a container's part of the restricted Pod Security Standard."""
-    return SecurityContextArgs(
-        allow_privilege_escalation=False,
-        capabilities=CapabilitiesArgs(drop=["ALL"]),
-        read_only_root_filesystem=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pulumi
 from pulumi_kubernetes.apps.v1 import (
     DeploymentInitArgs,
     DeploymentSpecArgs,
@@ -36,12 +37,15 @@ def service_args(plan: Plan) -> ServiceInitArgs:
     )
 
 
-def deployment_args(plan: Plan, *, token: Token | None) -> DeploymentInitArgs:
+def deployment_args(
+    plan: Plan, *, token: Token | None, api_keys: pulumi.Input[str] | None = None
+) -> DeploymentInitArgs:
     """Build the Deployment.
 
     Args:
         plan: the plan.
         token: name and key of the Secret that holds the Hugging Face token, if there is one.
+        api_keys: uid of the app's Secret with the API keys, if there is one.
     """
     rollout = plan.rollout
     return DeploymentInitArgs(
@@ -58,7 +62,9 @@ def deployment_args(plan: Plan, *, token: Token | None) -> DeploymentInitArgs:
                 else None,
             ),
             progress_deadline_seconds=rollout.progress_seconds,
-            template=PodTemplateSpecArgs(metadata=pod_metadata(plan), spec=pod_spec(plan, token)),
+            template=PodTemplateSpecArgs(
+                metadata=pod_metadata(plan, api_keys), spec=pod_spec(plan, token)
+            ),
         ),
     )
 

@@ -141,7 +141,7 @@ def plan_exposure(
         controller=asked.answered_by,
         tls=_tls(names, asked.tls) if asked.tls else None,
         annotations=tuple(sorted(asked.annotations.items())),
-        auth_type=asked.auth,
+        auth_type=asked.auth.kind,
         middlewares=middlewares,
         backend=_backend(names, settings, through_alias=True),
     )
@@ -165,7 +165,7 @@ def _of_gateway(
         controller=asked.answered_by,
         tls=ControllerTls() if asked.tls else None,
         annotations=tuple(sorted(asked.annotations.items())),
-        auth_type=asked.auth,
+        auth_type=asked.auth.kind,
         middlewares=middlewares,
         backend=_backend(names, settings, through_alias=False),
     )
@@ -251,8 +251,8 @@ def _certificate(tls: Tls | None) -> str:
 
 def ingress_warnings(asked: IngressSettings) -> Iterator[str]:
     """Warn where whoever finds the address may use it."""
-    if asked.enabled and asked.auth == "none":
+    if asked.enabled and asked.auth.kind == "none":
         yield (
             "ingress.auth: none, so whoever reaches the host can use the model; "
-            "set ingress.enabled to false to keep it inside the cluster"
+            "set it to apiKey, or ingress.enabled to false to keep the model inside the cluster"
         )

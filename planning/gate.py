@@ -84,7 +84,7 @@ def _is_proven(model: Model, token: str | None) -> bool:
 
 
 def _is_unknown(settings: StackSettings) -> bool:
-    return settings.hugging_face_token_secret is not None
+    return bool(settings.hugging_face_token_secret or settings.hugging_face_token_external)
 
 
 def _is_no_answer(error: HubError, token: str | None) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Component = Literal["server", "cache", "download", "ingress", "autoscaler", "namespace"]
+Component = Literal[
+    "server",
+    "cache",
+    "download",
+    "ingress",
+    "autoscaler",
+    "namespace",
+    "authentication",
+]
 
 Pairs = tuple[tuple[str, str], ...]
 """A mapping as sorted pairs, so that a plan is hashable and its order is fixed."""
@@ -41,6 +49,21 @@ class Names:
     def cache(self) -> str:
         """The claim of the model cache."""
         return f"{self.app}-cache"
+
+    @property
+    def authentication(self) -> str:
+        """The Middleware that asks who calls, what stands behind it, and their Secret."""
+        return f"{self.app}-authentication"
+
+    @property
+    def api_keys(self) -> str:
+        """The Secret of the server's API keys."""
+        return f"{self.app}-api-keys"
+
+    @property
+    def hugging_face_token(self) -> str:
+        """The Secret that the External Secrets Operator makes of a token in a store."""
+        return f"{self.app}-hugging-face-token"
 
     @property
     def interceptor(self) -> str:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalog.records import WeightFormat
+from planning.auth import ApiKeyAuth, Auth
 from planning.exposure import Exposure
 from planning.names import Names, Pairs
 from planning.scaling import Scaling
+from planning.token import TokenSecret
 from planning.volumes import Cache
 
 
@@ -194,8 +196,14 @@ class Plan:
     request_seconds: int
     ingress: Exposure | None
     scaling: Scaling | None
-    token_secret: tuple[str, str] | None
+    auth: Auth
+    token: TokenSecret | None
     cluster: Cluster
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def api_key_secret(self) -> tuple[str, str] | None:
+        """Name and entry of the Secret with the API key that clients use."""
+        return (self.auth.secret_name, self.auth.key) if isinstance(self.auth, ApiKeyAuth) else None

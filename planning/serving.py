@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from catalog.flags import load_flags
 from catalog.records import Model
+from planning.api_keys import api_key_args, api_key_mistakes
 from planning.cache import CACHE_PATH
 from planning.download import OFFLINE, has_download
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
@@ -41,8 +42,11 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     gpu, sized = chosen.settled()
     if mistakes := list(multi_node_mistakes(sized.nodes, settings)):
         raise PlanError(*mistakes)
-    flags = load_flags(served_release(gpu, overrides_of(settings)))
+    release = served_release(gpu, overrides_of(settings))
+    flags = load_flags(release)
     drain = plan_drain(flags.kinds)
+    if mistakes := api_key_mistakes(settings.ingress.auth.kind, release):
+        raise PlanError(*mistakes)
     request = replace(
         _request(model, revision, chosen, settings), shutdown_timeout=drain.shutdown_timeout
     )
@@ -56,7 +60,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,
-            args=command.args,
+            args=(*command.args, *api_key_args(settings.ingress.auth.kind)),
             worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),
             replicas=replicas,

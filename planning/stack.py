@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from catalog.loader import load_gpus
 from catalog.records import Model
+from planning.auth import auth_middlewares, plan_auth
 from planning.cache import CACHE_PATH, plan_cache
 from planning.download import has_download
 from planning.errors import PlanError
 from planning.exposure import ingress_warnings, plan_exposure
 from planning.facts import catalogue_model, is_catalogued
-from planning.fit import Sized
 from planning.gate import gate_notes
 from planning.names import Names
 from planning.overrides import overrides_of
@@ -30,6 +30,7 @@ from planning.presets import Choice, choose
 from planning.rollout import plan_rollout, start_budget
 from planning.scaling import plan_scaling
 from planning.serving import Served, serve
+from planning.token import plan_token
 from planning.verdicts import notes, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
@@ -53,18 +54,16 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     """
     model = model or catalogue_model(settings.model)
     revision = _revision(model, settings, stack)
-    overrides, gpus = overrides_of(settings), {gpu.key: gpu for gpu in load_gpus()}
-    choice = choose(model, settings.presets, wanted=settings.preset, gpus=gpus, overrides=overrides)
-    _, sized = choice.chosen.settled()
+    choice = _choose(model, settings)
     served = serve(model, revision, choice.chosen, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
     placement, cache = plan_placement(choice.chosen, settings), plan_cache(model, names, settings)
-    start = _start(model, cache, settings)
+    start, auth = _start(model, cache, settings), plan_auth(names, settings)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
         extra_labels=tuple(sorted(settings.labels.items())),
-        model=_planned_model(model, revision, sized, settings),
+        model=_planned_model(model, revision, choice, settings),
         placement=placement,
         server=served.server,
         start=start,
@@ -72,13 +71,24 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         rollout=_rollout(served, placement, cache, start),
         cache=cache,
         request_seconds=settings.request_seconds,
-        ingress=plan_exposure(names, settings),
+        ingress=plan_exposure(names, settings, auth_middlewares(names, auth)),
         scaling=plan_scaling(settings.autoscaling),
-        token_secret=_token_secret(settings),
+        auth=auth,
+        token=plan_token(names, settings),
         cluster=_cluster(settings),
         verdicts=verdicts(choice),
-        notes=_notes(model, choice, sized, settings),
+        notes=_notes(model, choice, settings),
         warnings=_warnings(model, revision, choice, served, settings),
+    )
+
+
+def _choose(model: Model, settings: StackSettings) -> Choice:
+    return choose(
+        model,
+        settings.presets,
+        wanted=settings.preset,
+        gpus={gpu.key: gpu for gpu in load_gpus()},
+        overrides=overrides_of(settings),
     )
 
 
@@ -101,8 +111,9 @@ def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBud
 
 
 def _planned_model(
-    model: Model, revision: str, sized: Sized, settings: StackSettings
+    model: Model, revision: str, choice: Choice, settings: StackSettings
 ) -> PlannedModel:
+    _, sized = choice.chosen.settled()
     return PlannedModel(
         id=model.id,
         revision=revision,
@@ -169,7 +180,8 @@ def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> 
         )
 
 
-def _notes(model: Model, choice: Choice, sized: Sized, settings: StackSettings) -> tuple[str, ...]:
+def _notes(model: Model, choice: Choice, settings: StackSettings) -> tuple[str, ...]:
+    _, sized = choice.chosen.settled()
     return (
         *notes(model, choice, sized, settings),
         *_pin_notes(model),
@@ -180,8 +192,3 @@ def _notes(model: Model, choice: Choice, sized: Sized, settings: StackSettings) 
 def _pin_notes(model: Model) -> Iterator[str]:
     if not is_catalogued(model):
         yield f"facts: from the Hub; pin them with `make lock MODEL={model.id}`"
-
-
-def _token_secret(settings: StackSettings) -> tuple[str, str] | None:
-    reference = settings.hugging_face_token_secret
-    return (reference.name, reference.key) if reference else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from settings.auth import Auth, kind_alone
 from settings.mistakes import Mistake
 from settings.values import DnsLabel, DnsSubdomain, Section, Text
 
@@ -69,7 +70,7 @@ class Ingress(Section):
     )
     gateway: Gateway | None = None
     tls: Tls | None = None
-    auth: Literal["none"] = Field(default="none", description="who may call")
+    auth: Annotated[Auth, BeforeValidator(kind_alone)] = Auth()
     annotations: dict[str, Text] = Field(
         default={}, description="added to the Ingress or the HTTPRoute"
     )

@@ -14,7 +14,16 @@ from pydantic import Field
 from settings.autoscaling import Autoscaling
 from settings.cache import Cache
 from settings.ingress import Ingress
-from settings.values import DnsLabel, Image, Quantity, Revision, Section, Text
+from settings.values import (
+    DnsLabel,
+    DnsSubdomain,
+    Duration,
+    Image,
+    Quantity,
+    Revision,
+    Section,
+    Text,
+)
 
 
 def _from_json(value: object) -> object:
@@ -75,6 +84,22 @@ class SecretReference(Section):
     key: str = Field(default="token", description="its key")
 
 
+class ExternalToken(Section):
+    """A value of a secret store, which the External Secrets Operator copies into a Secret."""
+
+    store: DnsSubdomain = Field(description="store of the External Secrets Operator")
+    store_kind: Literal["SecretStore", "ClusterSecretStore"] = Field(
+        default="SecretStore", description="the first is in the app's namespace"
+    )
+    key: str = Field(description="what holds the token in the store")
+    property: str | None = Field(
+        default=None, description="a field of it; default: the whole value"
+    )
+    refresh_interval: Duration = Field(
+        default="1h0m0s", description="of the copy; running pods keep the value they started with"
+    )
+
+
 class Namespace(Section):
     """The namespace of the app."""
 
@@ -130,6 +155,7 @@ class StackSettings(Section):
         description="GPU flavours of the cluster: a list, or a file that holds it"
     )
     hugging_face_token_secret: SecretReference | None = None
+    hugging_face_token_external: ExternalToken | None = None
     check_access: bool = Field(
         default=True, description="try at preview whether the Hub opens the model to the token"
     )

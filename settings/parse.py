@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
@@ -15,9 +16,7 @@ from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings, decode
 from settings.preset_files import PresetFileError, read_presets
 from settings.rules import check
-
-SECRET_KEYS = frozenset({"huggingFaceToken"})
-"""Keys whose values are secrets: flat, encrypted, never part of the settings."""
+from settings.secret_keys import SECRET_KEYS, value_mistakes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +31,13 @@ def parse(raw: Mapping[str, str], *, secret: frozenset[str]) -> Parsed:
     """Read a stack config.
 
     Args:
-        raw: every key of the project's namespace with its text.
+        raw: every key of the project's namespace with its text; that of an encrypted one is
+            empty where it cannot be known.
         secret: the keys of `raw` that are encrypted in the stack file.
     """
-    mistakes = list(_secrecy_mistakes(raw, secret))
-    values = decode({key: value for key, value in raw.items() if key not in SECRET_KEYS | secret})
+    mistakes = [*_secrecy_mistakes(raw, secret), *value_mistakes(raw)]
+    hidden = SECRET_KEYS.keys() | secret
+    values = decode({key: value for key, value in raw.items() if key not in hidden})
     presets = values.get("presets")
     if isinstance(presets, str):
         try:
@@ -54,7 +55,7 @@ def parse(raw: Mapping[str, str], *, secret: frozenset[str]) -> Parsed:
         settings = _without_mistaken(values, details)
     if settings is not None:
         mistaken = {mistake.key.partition(".")[0] for mistake in mistakes}
-        mistakes += check(settings, token=bool(SECRET_KEYS & set(raw)), skip=mistaken)
+        mistakes += check(settings, secrets=SECRET_KEYS.keys() & raw.keys(), skip=mistaken)
     complete = settings if not mistakes else None
     return Parsed(settings=complete, mistakes=tuple(sorted(mistakes)))
 
@@ -64,10 +65,10 @@ def _secrecy_mistakes(raw: Mapping[str, str], secret: frozenset[str]) -> list[Mi
         Mistake(
             key=key,
             wrong="is in clear in the stack file",
-            rule="a token is a secret",
+            rule="its value is a secret",
             remedy=f"set it again with 'pulumi config set --secret {key}', and revoke this one",
         )
-        for key in sorted(SECRET_KEYS & set(raw) - secret)
+        for key in sorted((SECRET_KEYS.keys() & raw.keys()) - secret)
     ]
     found += [
         Mistake(
@@ -77,7 +78,7 @@ def _secrecy_mistakes(raw: Mapping[str, str], secret: frozenset[str]) -> list[Mi
             "secret inside another key into its state in clear",
             remedy="name an existing Secret instead, such as huggingFaceTokenSecret",
         )
-        for key in sorted(secret & set(raw) - SECRET_KEYS)
+        for key in sorted((secret & raw.keys()) - SECRET_KEYS.keys())
     ]
     return found
 
@@ -164,9 +165,11 @@ def _value_at(values: object, location: tuple[int | str, ...]) -> object:
 
 
 def _shown(value: object) -> str:
-    """The value as a message may print it: something that looks like a token is left out."""
+    """The value as a message may print it: something that looks like a secret is left out."""
     text = repr(value)
-    return "a value that looks like a token" if "hf_" in text else text
+    if "hf_" in text:
+        return "a value that looks like a token"
+    return "an address with a password" if re.search("://[^/]*@", text) else text
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:

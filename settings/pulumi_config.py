@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
@@ -10,6 +11,7 @@ from pulumi.runtime import config as runtime_config
 from settings.mistakes import Mistake, as_message
 from settings.models import StackSettings
 from settings.parse import parse
+from settings.secret_keys import SECRET_KEYS
 
 
 class ConfigError(pulumi.RunError):
@@ -23,9 +25,11 @@ class ConfigError(pulumi.RunError):
 class Secrets:
     """Secret values of the stack config; they travel as Pulumi secrets only."""
 
-    hugging_face_token: pulumi.Output[str] | None
+    values: Mapping[str, pulumi.Output[str]]
+    """Those of `settings.secret_keys` that are set, by their key."""
+
     look_up_token: str | None = field(default=None, repr=False)
-    """The same token in clear, for the one look-up of a model; never put it into a resource."""
+    """`huggingFaceToken` in clear, for the one look-up of a model; never put it into a resource."""
 
 
 def read_settings() -> tuple[StackSettings, Secrets]:
@@ -43,7 +47,7 @@ def read_settings() -> tuple[StackSettings, Secrets]:
     if parsed.settings is None:
         raise ConfigError(parsed.mistakes)
     return parsed.settings, Secrets(
-        hugging_face_token=config.get_secret("huggingFaceToken"),
+        values={key: config.require_secret(key) for key in SECRET_KEYS if key in raw},
         look_up_token=raw.get("huggingFaceToken"),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from settings.auth import auth_mistakes
 from settings.autoscaling import autoscaling_mistakes
 from settings.cache import cache_mistakes
 from settings.ingress import ingress_mistakes
@@ -13,25 +14,43 @@ from settings.models import StackSettings
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
 
-def check(settings: StackSettings, *, token: bool, skip: Collection[str]) -> list[Mistake]:
+def check(
+    settings: StackSettings, *, secrets: Collection[str], skip: Collection[str]
+) -> list[Mistake]:
     """Find every broken rule.
 
     Args:
         settings: what was parsed.
-        token: whether `huggingFaceToken` is set.
+        secrets: the secret keys that are set.
         skip: top-level keys that hold a mistake already; rules that name them stay silent.
     """
     found = [mistake for rule in _RULES for mistake in rule(settings)]
-    if token and settings.hugging_face_token_secret:
-        found.append(
-            Mistake(
-                key="huggingFaceTokenSecret",
-                wrong="is set beside huggingFaceToken",
-                rule="the token comes from one place",
-                remedy="remove one of the two",
-            )
-        )
+    found += _token(settings, secrets)
+    found += _auth(settings, secrets)
     return [m for m in found if m.key.partition(".")[0].partition("[")[0] not in skip]
+
+
+def _token(settings: StackSettings, secrets: Collection[str]) -> Iterator[Mistake]:
+    sources = {
+        "huggingFaceToken": "huggingFaceToken" in secrets,
+        "huggingFaceTokenSecret": settings.hugging_face_token_secret,
+        "huggingFaceTokenExternal": settings.hugging_face_token_external,
+    }
+    first, *others = [key for key, given in sources.items() if given] or [""]
+    if others:
+        yield Mistake(
+            key=others[-1],
+            wrong=f"is set beside {' and '.join([first, *others[:-1]])}",
+            rule="the token comes from one place",
+            remedy="keep one of them",
+        )
+
+
+def _auth(settings: StackSettings, secrets: Collection[str]) -> Iterator[Mistake]:
+    ingress = settings.ingress
+    yield from auth_mistakes(
+        ingress.auth, enabled=ingress.enabled, controller=ingress.answered_by, secrets=secrets
+    )
 
 
 def _cluster(settings: StackSettings) -> Iterator[Mistake]:

@@ -11,6 +11,9 @@ from pydantic_core import PydanticCustomError
 
 _QUANTITY = re.compile(r"[1-9][0-9]*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_DURATION = re.compile(r"(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
+_URL = re.compile(r"https?://[^\s/@?#]+(/[^\s@]*)?")
 _IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})")
 
 
@@ -49,6 +52,24 @@ def _check_dns_subdomain(value: str) -> str:
     return value
 
 
+def _check_secret_key(value: str) -> str:
+    if len(value) > 253 or not _SECRET_KEY.fullmatch(value):
+        raise _rule("is an entry of a Secret: letters, digits, '-', '_' and '.'")
+    return value
+
+
+def _check_duration(value: str) -> str:
+    if not _DURATION.fullmatch(value):
+        raise _rule("is a duration of hours, minutes and seconds, such as 1h0m0s")
+    return value
+
+
+def _check_url(value: str) -> str:
+    if not _URL.fullmatch(value):
+        raise _rule("is an address with http:// or https://, and without a user or password")
+    return value
+
+
 def _check_image(value: str) -> str:
     if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
         raise _rule(
@@ -69,6 +90,9 @@ DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
 DnsSubdomain = Annotated[str, AfterValidator(_check_dns_subdomain)]
 Image = Annotated[str, AfterValidator(_check_image)]
 Revision = Annotated[str, AfterValidator(_check_revision)]
+Duration = Annotated[str, AfterValidator(_check_duration)]
+SecretKey = Annotated[str, AfterValidator(_check_secret_key)]
+Url = Annotated[str, AfterValidator(_check_url)]
 Text = Annotated[str, BeforeValidator(_plain_to_text)]
 
 

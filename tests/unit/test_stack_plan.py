@@ -197,5 +197,5 @@ def test_a_short_name_that_nobody_knows_is_not_asked_of_the_hub() -> None:
 
 
 def test_the_token_for_the_look_up_is_not_printed() -> None:
-    secrets = Secrets(hugging_face_token=None, look_up_token="hf_hidden")
+    secrets = Secrets(values={}, look_up_token="hf_hidden")
     assert "hf_hidden" not in repr(secrets)

@@ -1,0 +1,166 @@
+"""oauth2-proxy beside the server: it checks the bearer tokens of an OpenID Connect issuer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pulumi
+from pulumi_kubernetes.apps.v1 import DeploymentInitArgs, DeploymentSpecArgs
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgs,
+    ContainerPortArgs,
+    EnvVarArgs,
+    EnvVarSourceArgs,
+    HTTPGetActionArgs,
+    PodSecurityContextArgs,
+    PodSpecArgs,
+    PodTemplateSpecArgs,
+    ProbeArgs,
+    ResourceRequirementsArgs,
+    SeccompProfileArgs,
+    SecretInitArgs,
+    SecretKeySelectorArgs,
+    ServiceInitArgs,
+    ServicePortArgs,
+    ServiceSpecArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+
+from manifests.auth import authentication_metadata
+from manifests.security import container_security_args
+from planning.auth import PROXY_PORT, OidcAuth
+from planning.names import image_version, labels, selector
+from planning.plan import Plan
+
+COOKIE_SECRET = "cookie-secret"  # noqa: S105 - the name of an entry
+
+_USER = 65532
+"""The uid `nonroot` of the image's distroless base."""
+
+REPLICAS = 2
+"""Every request asks it, so that one pod may go."""
+
+
+def client_secret_args(plan: Plan, auth: OidcAuth, secret: pulumi.Input[str]) -> SecretInitArgs:
+    """Build the Secret of the client at the issuer."""
+    key = auth.key
+    return SecretInitArgs(
+        metadata=authentication_metadata(plan, auth.secret_name),
+        string_data=pulumi.Output.secret(secret).apply(lambda text: {key: text}),
+    )
+
+
+def cookie_secret_args(plan: Plan, secret: pulumi.Input[str]) -> SecretInitArgs:
+    """Build the Secret that oauth2-proxy does not start without, though no caller has a cookie.
+
+    Args:
+        plan: the plan.
+        secret: 32 characters, which oauth2-proxy takes for a key of AES.
+    """
+    return SecretInitArgs(
+        metadata=authentication_metadata(plan, cookie_secret_name(plan)),
+        string_data=pulumi.Output.secret(secret).apply(lambda text: {COOKIE_SECRET: text}),
+    )
+
+
+def cookie_secret_name(plan: Plan) -> str:
+    """Name the Secret of the cookies."""
+    return f"{plan.names.authentication}-cookie"
+
+
+def proxy_service_args(plan: Plan) -> ServiceInitArgs:
+    """Build the Service that the Middleware asks."""
+    metadata = authentication_metadata(plan)
+    # As for the server's Service: what is behind it is awaited anyway.
+    metadata.annotations = {"pulumi.com/skipAwait": "true"}
+    return ServiceInitArgs(
+        metadata=metadata,
+        spec=ServiceSpecArgs(
+            selector=selector(plan.names, "authentication"),
+            ports=[ServicePortArgs(name="http", port=PROXY_PORT, target_port="http")],
+        ),
+    )
+
+
+def proxy_deployment_args(
+    plan: Plan, auth: OidcAuth, revision: pulumi.Input[str] | None = None
+) -> DeploymentInitArgs:
+    """Build the Deployment.
+
+    Args:
+        plan: the plan.
+        auth: whose tokens are accepted.
+        revision: names the Secret of the client, so that another one is a roll.
+    """
+    version = image_version(auth.image)
+    pod_labels = labels(plan.names, "authentication", version=version, extra=plan.extra_labels)
+    return DeploymentInitArgs(
+        metadata=authentication_metadata(plan),
+        spec=DeploymentSpecArgs(
+            replicas=REPLICAS,
+            selector=LabelSelectorArgs(match_labels=selector(plan.names, "authentication")),
+            template=PodTemplateSpecArgs(
+                metadata=ObjectMetaArgs(
+                    labels=pod_labels,
+                    annotations={"mistral-vllm/client-secret": revision} if revision else None,
+                ),
+                spec=PodSpecArgs(
+                    automount_service_account_token=False,
+                    enable_service_links=False,
+                    priority_class_name=plan.placement.priority_class,
+                    security_context=PodSecurityContextArgs(
+                        run_as_non_root=True,
+                        run_as_user=_USER,
+                        run_as_group=_USER,
+                        seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
+                    ),
+                    containers=[_container(plan, auth)],
+                ),
+            ),
+        ),
+    )
+
+
+def _container(plan: Plan, auth: OidcAuth) -> ContainerArgs:
+    return ContainerArgs(
+        name="oauth2-proxy",
+        image=auth.image,
+        args=list(proxy_arguments(auth)),
+        env=[
+            _variable("OAUTH2_PROXY_CLIENT_SECRET", auth.secret_name, auth.key),
+            _variable("OAUTH2_PROXY_COOKIE_SECRET", cookie_secret_name(plan), COOKIE_SECRET),
+        ],
+        ports=[ContainerPortArgs(name="http", container_port=PROXY_PORT)],
+        resources=ResourceRequirementsArgs(
+            requests={"cpu": "50m", "memory": "64Mi"}, limits={"memory": "128Mi"}
+        ),
+        security_context=container_security_args(),
+        liveness_probe=ProbeArgs(http_get=HTTPGetActionArgs(path="/ping", port="http")),
+        readiness_probe=ProbeArgs(http_get=HTTPGetActionArgs(path="/ready", port="http")),
+    )
+
+
+def proxy_arguments(auth: OidcAuth) -> Iterator[str]:
+    """Write the command line: bearer tokens only, checked against the issuer's keys.
+
+    Its flags are those of v7.15.2 (pkg/apis/options). At /oauth2/auth it answers 202,
+    or 401 to a token that is missing, invalid, or of a caller outside the groups (AuthOnly).
+    """
+    yield "--provider=oidc"
+    yield f"--oidc-issuer-url={auth.issuer}"
+    yield f"--client-id={auth.client_id}"
+    yield "--skip-jwt-bearer-tokens=true"
+    yield f"--http-address=0.0.0.0:{PROXY_PORT}"
+    yield "--upstream=static://202"
+    yield "--silence-ping-logging=true"
+    for domain in auth.email_domains or ("*",):
+        yield f"--email-domain={domain}"
+    for audience in auth.audiences:
+        yield f"--oidc-extra-audience={audience}"
+    for group in auth.groups:
+        yield f"--allowed-group={group}"
+
+
+def _variable(name: str, secret: str, key: str) -> EnvVarArgs:
+    source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=secret, key=key))
+    return EnvVarArgs(name=name, value_from=source)

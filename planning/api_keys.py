@@ -1,0 +1,41 @@
+"""How the server is told its API keys, and which releases of vLLM can be told any."""
+
+from __future__ import annotations
+
+from settings.auth import AuthKind
+from settings.mistakes import Mistake
+from settings.secret_keys import split_api_keys
+
+__all__ = ["API_KEY_FILE", "api_key_args", "api_key_mistakes", "split_api_keys"]
+
+API_KEY_FILE = "/etc/vllm/api-keys/vllm.yaml"
+"""Where the server reads its keys; `vllm serve --config` wants .yaml (argparse_utils.py)."""
+
+_REDACTS = (0, 31)
+"""The first vLLM of the catalogue whose log leaves API keys out (vllm-project/vllm#52523)."""
+
+
+def api_key_args(kind: AuthKind) -> tuple[str, ...]:
+    """Name the file with the keys on the command line, which the keys themselves never reach."""
+    return ("--config", API_KEY_FILE) if kind == "apiKey" else ()
+
+
+def api_key_mistakes(kind: AuthKind, release: str) -> tuple[Mistake, ...]:
+    """Refuse API keys for a vLLM release that writes them into its log.
+
+    Args:
+        kind: of the authentication that is asked for.
+        release: of vLLM, such as 0.31.0.
+    """
+    known = tuple(int(part) for part in release.split(".")[:2])
+    if kind != "apiKey" or known >= _REDACTS:
+        return ()
+    return (
+        Mistake(
+            key="ingress.auth",
+            wrong=f"apiKey is asked of vLLM {release}, which writes the keys into its log",
+            rule="a key stands in its Secret alone; vLLM "
+            f"{_REDACTS[0]}.{_REDACTS[1]} leaves it out of the log",
+            remedy="choose a preset or an image with a newer vLLM, or another ingress.auth",
+        ),
+    )

@@ -1,0 +1,169 @@
+"""Who may call: one typed record for each kind of authentication."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from planning.exposure import MiddlewareReference
+from planning.names import Names
+from settings.auth import Auth as AuthSettings
+from settings.models import StackSettings
+
+API_KEY = "api-key"
+"""The entry of the stack's own Secret that holds the key which clients use."""
+
+ALL_API_KEYS = "api-keys"
+"""The entry that holds every key, one a line."""
+
+PROXY_PORT = 4180
+"""The port of oauth2-proxy, its own default."""
+
+PROXY_IMAGE = "quay.io/oauth2-proxy/oauth2-proxy:v7.15.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAuth:
+    """Whoever reaches the address may call."""
+
+    kind: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyAuth:
+    """The server itself takes the keys in entries of a Secret; `owned` tells whose Secret.
+
+    `key` is the entry that clients in the cluster read; the server reads `entries`.
+    """
+
+    kind: Literal["apiKey"] = "apiKey"
+    secret_name: str
+    key: str
+    entries: tuple[str, ...]
+    owned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasicAuth:
+    """Users of a Secret whose one entry holds lines of htpasswd."""
+
+    kind: Literal["basic"] = "basic"
+    secret_name: str
+    owned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardAuth:
+    """A server elsewhere answers 2xx to those who may call."""
+
+    kind: Literal["forwardAuth"] = "forwardAuth"
+    address: str
+    response_headers: tuple[str, ...]
+    trust_forward_header: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiddlewareAuth:
+    """Middlewares that exist."""
+
+    kind: Literal["middleware"] = "middleware"
+    middlewares: tuple[MiddlewareReference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcAuth:
+    """Tokens of an OpenID Connect issuer, checked by oauth2-proxy beside the server."""
+
+    kind: Literal["oidc"] = "oidc"
+    issuer: str
+    client_id: str
+    audiences: tuple[str, ...]
+    groups: tuple[str, ...]
+    email_domains: tuple[str, ...]
+    image: str
+    secret_name: str
+    key: str
+    owned: bool
+
+
+Auth = NoAuth | ApiKeyAuth | BasicAuth | ForwardAuth | MiddlewareAuth | OidcAuth
+
+
+def plan_auth(names: Names, settings: StackSettings) -> Auth:
+    """Plan who may call; a kind that stands at the way in is none where there is no way in."""
+    asked = settings.ingress.auth
+    if asked.kind == "apiKey":
+        return _api_key(names, asked)
+    return _at_the_way_in(names, asked) if settings.ingress.enabled else NoAuth()
+
+
+def _at_the_way_in(names: Names, asked: AuthSettings) -> Auth:
+    match asked.kind:
+        case "basic":
+            secret = asked.secret_name
+            return BasicAuth(secret_name=secret or names.authentication, owned=secret is None)
+        case "forwardAuth":
+            return ForwardAuth(
+                address=asked.address or "",
+                response_headers=asked.auth_response_headers,
+                trust_forward_header=asked.trust_forward_header,
+            )
+        case "middleware":
+            named = ((each.namespace or names.namespace, each.name) for each in asked.middlewares)
+            return MiddlewareAuth(
+                middlewares=tuple(
+                    MiddlewareReference(namespace=at, name=name) for at, name in named
+                )
+            )
+        case "oidc":
+            return _oidc(names, asked)
+        case _:
+            return NoAuth()
+
+
+def _api_key(names: Names, asked: AuthSettings) -> ApiKeyAuth:
+    if asked.secret_name is None:
+        return ApiKeyAuth(
+            secret_name=names.api_keys, key=API_KEY, entries=(ALL_API_KEYS,), owned=True
+        )
+    key = asked.key or API_KEY
+    return ApiKeyAuth(
+        secret_name=asked.secret_name, key=key, entries=(key, *asked.other_keys), owned=False
+    )
+
+
+def _oidc(names: Names, asked: AuthSettings) -> OidcAuth:
+    return OidcAuth(
+        issuer=asked.issuer or "",
+        client_id=asked.client_id or "",
+        audiences=asked.audiences,
+        groups=asked.groups,
+        email_domains=asked.email_domains,
+        image=asked.image or PROXY_IMAGE,
+        secret_name=asked.secret_name or names.authentication,
+        key=asked.key or "client-secret",
+        owned=asked.secret_name is None,
+    )
+
+
+def auth_middlewares(names: Names, auth: Auth) -> tuple[MiddlewareReference, ...]:
+    """Name the middlewares that a request passes, in order."""
+    match auth:
+        case NoAuth() | ApiKeyAuth():
+            return ()
+        case MiddlewareAuth():
+            return auth.middlewares
+        case _:
+            own = MiddlewareReference(namespace=names.namespace, name=names.authentication)
+            return (own,)
+
+
+def needs_objects(auth: Auth) -> bool:
+    """Whether the app brings objects of its own for this, beside those that exist already."""
+    match auth:
+        case ApiKeyAuth():
+            return auth.owned
+        case BasicAuth() | ForwardAuth() | OidcAuth():
+            return True
+        case _:
+            return False
