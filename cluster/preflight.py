@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import httpx2
@@ -11,6 +11,7 @@ from lightkube.core.exceptions import ApiError, ConfigError
 
 from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
+from cluster.network import namespace_warnings
 from cluster.observed import (
     ObservedNode,
     has_external_metrics,
@@ -23,6 +24,7 @@ from cluster.observed import (
 from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
 from planning.cache import with_held_claim
 from planning.errors import PlanError
+from planning.network_rules import NamedNamespace
 from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
@@ -73,6 +75,7 @@ def _findings(plan: Plan, client: Client) -> Findings:
                 "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
                 "available); the objects are accepted, but replicas do not follow the load"
             )
+    warnings += namespace_warnings(_absent(plan, client, without_scaler=bool(warnings)))
     mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
     own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
@@ -90,6 +93,14 @@ def _findings(plan: Plan, client: Client) -> Findings:
     if mistakes:
         raise PlanError(*mistakes)
     return Findings(plan=with_held_claim(plan, own), warnings=tuple(warnings))
+
+
+def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:
+    for named in plan.network.namespaces if plan.network else ():
+        # Without a scaler there is no interceptor to expect, and that has been said.
+        told = named.of_interceptor and without_scaler
+        if not told and read_namespace(client, named.name) is None:
+            yield named
 
 
 def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list[Mistake]:

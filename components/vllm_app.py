@@ -11,6 +11,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.app_authentication import AppAuthentication, AppAuthenticationArgs
 from components.app_ingress import AppIngress, AppIngressArgs
+from components.app_network_policy import AppNetworkPolicy, AppNetworkPolicyArgs
 from components.model_cache import ModelCache, ModelCacheArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.rps_autoscaler import RpsAutoscaler, RpsAutoscalerArgs
@@ -85,11 +86,21 @@ class VllmApp(pulumi.ComponentResource):
             keep = pulumi.ResourceOptions(parent=self, retain_on_delete=plan.cache.keeps_namespace)
             metadata = namespace_metadata(plan)
             foundations.append(Namespace(f"{name}-namespace", metadata=metadata, opts=keep))
+        policies = self._network_policies(name, plan, tuple(foundations))
         if plan.cache.storage == "pvc" or plan.cache.kept:
             cache = ModelCacheArgs(plan=plan, after=tuple(foundations))
             child = pulumi.ResourceOptions(parent=self)
             foundations.append(ModelCache(f"{name}-cache", cache, child).claim)
-        return tuple(foundations)
+        return (*foundations, *policies)
+
+    def _network_policies(
+        self, name: str, plan: Plan, after: tuple[pulumi.Resource, ...]
+    ) -> tuple[pulumi.Resource, ...]:
+        if plan.network is None:
+            return ()
+        args = AppNetworkPolicyArgs(plan=plan, network=plan.network, after=after)
+        child = pulumi.ResourceOptions(parent=self)
+        return tuple(AppNetworkPolicy(f"{name}-network", args, child).policies)
 
 
 def namespace_metadata(plan: Plan) -> ObjectMetaArgs:

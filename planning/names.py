@@ -13,6 +13,7 @@ Component = Literal[
     "autoscaler",
     "namespace",
     "authentication",
+    "network-policy",
 ]
 
 Pairs = tuple[tuple[str, str], ...]
@@ -75,6 +76,10 @@ class Names:
         """Where other pods of the cluster reach the server so that their requests are counted."""
         return f"{self.interceptor}.{self.namespace}.svc.cluster.local"
 
+    def network_policy(self, role: str) -> str:
+        """The NetworkPolicy of a role."""
+        return f"{self.app}-{role}"
+
     @property
     def service_host(self) -> str:
         """Where other pods of the cluster reach the server."""
@@ -83,11 +88,12 @@ class Names:
 
 def selector(names: Names, component: Component) -> dict[str, str]:
     """Labels that select a component's pods; a selector is immutable, so it holds no version."""
-    return {
-        "app.kubernetes.io/name": "vllm",
-        "app.kubernetes.io/instance": names.app,
-        "app.kubernetes.io/component": component,
-    }
+    return {**app_selector(names), "app.kubernetes.io/component": component}
+
+
+def app_selector(names: Names) -> dict[str, str]:
+    """Labels that select every pod of the app."""
+    return {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": names.app}
 
 
 def labels(

@@ -9,6 +9,7 @@ from catalog.records import WeightFormat
 from planning.auth import ApiKeyAuth, Auth
 from planning.exposure import Exposure
 from planning.names import Names, Pairs
+from planning.network_rules import NetworkPlan
 from planning.scaling import Scaling
 from planning.token import TokenSecret
 from planning.volumes import Cache
@@ -195,6 +196,7 @@ class Plan:
     cache: Cache
     request_seconds: int
     ingress: Exposure | None
+    network: NetworkPlan | None
     scaling: Scaling | None
     auth: Auth
     token: TokenSecret | None

@@ -14,6 +14,7 @@ from planning.exposure import ingress_warnings, plan_exposure
 from planning.facts import catalogue_model, is_catalogued
 from planning.gate import gate_notes
 from planning.names import Names
+from planning.network import plan_network
 from planning.overrides import overrides_of
 from planning.placement import plan_placement
 from planning.plan import (
@@ -72,6 +73,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         cache=cache,
         request_seconds=settings.request_seconds,
         ingress=plan_exposure(names, settings, auth_middlewares(names, auth)),
+        network=plan_network(names, settings, nodes=placement.nodes),
         scaling=plan_scaling(settings.autoscaling),
         auth=auth,
         token=plan_token(names, settings),

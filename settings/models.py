@@ -14,6 +14,7 @@ from pydantic import Field
 from settings.autoscaling import Autoscaling
 from settings.cache import Cache
 from settings.ingress import Ingress
+from settings.network import Network
 from settings.values import (
     DnsLabel,
     DnsSubdomain,
@@ -197,6 +198,7 @@ class StackSettings(Section):
         default=1800, ge=1, description="longest answer that nothing on its way cuts"
     )
     ingress: Ingress = Ingress()
+    network: Network = Network()
     autoscaling: Autoscaling = Autoscaling()
     cache: Cache = Cache()
     multi_node: MultiNode = MultiNode()

@@ -10,6 +10,7 @@ from settings.cache import cache_mistakes
 from settings.ingress import ingress_mistakes
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings
+from settings.network import network_mistakes
 
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
@@ -127,6 +128,7 @@ def _cache(settings: StackSettings) -> Iterator[Mistake]:
 def _exposure(settings: StackSettings) -> Iterator[Mistake]:
     yield from ingress_mistakes(settings.ingress)
     yield from autoscaling_mistakes(settings.autoscaling, ingress=settings.ingress.enabled)
+    yield from network_mistakes(settings.network, settings.extra_env)
 
 
 _RULES: tuple[_Rule, ...] = (_cluster, _presets, _batch, _cache, _exposure)

@@ -57,7 +57,7 @@ def test_every_committed_stack_file_builds(stack: str) -> None:
 def test_every_object_stands_in_the_tree_of_the_app_under_the_parts_that_own_it(stack: str) -> None:
     recording = run_stack_file(stack)
     tree = {(r.type, r.parent.rpartition("::")[2]) for r in recording.requests if not r.custom}
-    parts = {"ModelServer", "ModelCache", "AppIngress"}
+    parts = {"ModelServer", "ModelCache", "AppIngress", "AppNetworkPolicy"}
     if recording.of_type(":RpsAutoscaler"):
         parts.add("RpsAutoscaler")
     expected = {(f"llm:index:{part}", "vllm") for part in parts}
@@ -68,6 +68,7 @@ def test_every_object_stands_in_the_tree_of_the_app_under_the_parts_that_own_it(
         "ServiceAccount": "llm:index:ModelServer",
         "PersistentVolumeClaim": "llm:index:ModelCache",
         "Ingress": "llm:index:AppIngress",
+        "NetworkPolicy": "llm:index:AppNetworkPolicy",
         "Job": "llm:index:ModelDownload",
         "ScaledObject": "llm:index:RpsAutoscaler",
         "Namespace": "llm:index:VllmApp",

@@ -1,0 +1,183 @@
+"""Who may talk to the app's pods, and to whom they may talk, as rules of NetworkPolicies.
+
+Policies only ever add up, so that one denies everything to every pod of the app, and each of the
+others opens what one component needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from planning.auth import PROXY_PORT
+from planning.download import has_download
+from planning.names import PORT, Names, selector
+from planning.network_rules import (
+    INTERCEPTOR_KEY,
+    NamedNamespace,
+    NetworkPlan,
+    Peer,
+    Policy,
+    Port,
+    Rule,
+)
+from settings.models import StackSettings
+from settings.network import HUB_VARIABLES, Network, endpoint_port
+
+_HTTPS = 443
+"""The port of the Hugging Face Hub, and of the storage that it redirects to."""
+
+
+def plan_network(names: Names, settings: StackSettings, *, nodes: int) -> NetworkPlan | None:
+    """Plan the policies, or none where they are disabled.
+
+    Args:
+        names: of the app.
+        settings: the checked stack config.
+        nodes: of one replica; the pods of several talk to one another.
+    """
+    if not settings.network.enabled:
+        return None
+    return NetworkPlan(
+        policies=tuple(_policies(names, settings, nodes)),
+        namespaces=tuple(_namespaces(names, settings)),
+    )
+
+
+def _policies(names: Names, settings: StackSettings, nodes: int) -> Iterator[Policy]:
+    yield Policy(role="default", component=None, egress=(_dns(settings.network),))
+    downloads = (_hub(settings),)
+    job = has_download(settings.cache.kind)
+    yield Policy(
+        role="server",
+        component="server",
+        ingress=tuple(_callers(names, settings)),
+        egress=() if job else downloads,
+    )
+    if job:
+        yield Policy(role="download", component="download", egress=downloads)
+    if nodes > 1:
+        yield _group(names)
+    if _asks_for_tokens(settings):
+        yield _authentication(names, settings)
+
+
+def _callers(names: Names, settings: StackSettings) -> Iterator[Rule]:
+    asked, ports = settings.network, (Port(number=PORT),)
+    if settings.autoscaling.enabled:
+        interceptor = (Peer(namespace=settings.autoscaling.interceptor.namespace),)
+        yield Rule(purpose="requests that the interceptor counts", peers=interceptor, ports=ports)
+    elif settings.ingress.enabled:
+        controller = _in_namespaces(_controller_namespaces(names, settings))
+        yield from _rule("requests of the ingress controller", controller, ports)
+    monitoring = _in_namespaces(_monitoring_namespaces(asked))
+    yield from _rule("metrics, which have the server's port", monitoring, ports)
+    clients = tuple(
+        Peer(namespace=c.namespace, pod_labels=tuple(sorted(c.pod_labels.items())), cidr=c.cidr)
+        for c in asked.clients
+    )
+    yield from _rule("requests of `network.clients`", clients, ports)
+
+
+def _rule(purpose: str, peers: tuple[Peer, ...], ports: tuple[Port, ...]) -> Iterator[Rule]:
+    # A rule without peers would let everybody in.
+    if peers:
+        yield Rule(purpose=purpose, peers=peers, ports=ports)
+
+
+def _dns(asked: Network) -> Rule:
+    addresses = (Peer(cidr=cidr) for cidr in asked.dns.cidrs)
+    return Rule(
+        purpose="names",
+        peers=(Peer(namespace=asked.dns.namespace), *addresses),
+        ports=(
+            Port(number=asked.dns.port, protocol="UDP"),
+            Port(number=asked.dns.port, protocol="TCP"),
+        ),
+    )
+
+
+def _hub(settings: StackSettings) -> Rule:
+    """Open the ports of the Hub, and of a mirror or proxy that `extraEnv` names."""
+    env = settings.extra_env
+    named = (endpoint_port(env[name]) for name in HUB_VARIABLES if name in env)
+    ports = {_HTTPS, *(port for port in named if port is not None)}
+    return Rule(
+        purpose="the model's files", peers=_outside(settings), ports=tuple(_tcp(sorted(ports)))
+    )
+
+
+def _group(names: Names) -> Policy:
+    """Let the pods of groups talk on all ports; torch picks those of NCCL and Gloo at random.
+
+    A selector cannot say "of the same group", so that groups of one server reach each other.
+    """
+    server = (Peer(pod_labels=tuple(sorted(selector(names, "server").items()))),)
+    each_other = (Rule(purpose="pods of one group", peers=server, ports=()),)
+    return Policy(role="group", component="server", ingress=each_other, egress=each_other)
+
+
+def _authentication(names: Names, settings: StackSettings) -> Policy:
+    """Let the controller ask oauth2-proxy, which reads its issuer's keys."""
+    asker = _in_namespaces(_controller_namespaces(names, settings))
+    ports = {_HTTPS, endpoint_port(settings.ingress.auth.issuer or "") or _HTTPS}
+    issuer = Rule(
+        purpose="keys of the issuer", peers=_outside(settings), ports=tuple(_tcp(sorted(ports)))
+    )
+    return Policy(
+        role="authentication",
+        component="authentication",
+        ingress=tuple(_rule("who calls", asker, (Port(number=PROXY_PORT),))),
+        egress=(issuer,),
+    )
+
+
+def _outside(settings: StackSettings) -> tuple[Peer, ...]:
+    return tuple(Peer(cidr=cidr) for cidr in settings.network.egress_cidrs)
+
+
+def _tcp(numbers: Iterable[int]) -> Iterator[Port]:
+    return (Port(number=number) for number in numbers)
+
+
+def _asks_for_tokens(settings: StackSettings) -> bool:
+    return settings.ingress.enabled and settings.ingress.auth.kind == "oidc"
+
+
+def _in_namespaces(names: tuple[str, ...]) -> tuple[Peer, ...]:
+    return tuple(Peer(namespace=name) for name in names)
+
+
+def _controller_namespaces(names: Names, settings: StackSettings) -> tuple[str, ...]:
+    asked, ingress = settings.network.ingress_namespaces, settings.ingress
+    if asked is not None:
+        return asked
+    # Most implementations of the Gateway API start their proxies beside the Gateway.
+    gateway = ingress.gateway if ingress.kind == "gateway" else None
+    return (gateway.namespace or names.namespace,) if gateway else ("traefik",)
+
+
+def _monitoring_namespaces(asked: Network) -> tuple[str, ...]:
+    given = asked.monitoring_namespaces
+    return ("monitoring",) if given is None else given
+
+
+def _namespaces(names: Names, settings: StackSettings) -> Iterator[NamedNamespace]:
+    """Name those of callers; a cluster without monitoring needs no namespace for it."""
+    for key, space in _named_namespaces(names, settings):
+        # The stack may be about to make its own.
+        if space != names.namespace:
+            yield NamedNamespace(name=space, key=key)
+
+
+def _named_namespaces(names: Names, settings: StackSettings) -> Iterator[tuple[str, str]]:
+    asked, scaled = settings.network, settings.autoscaling.enabled
+    if scaled:
+        yield INTERCEPTOR_KEY, settings.autoscaling.interceptor.namespace
+    if settings.ingress.enabled and (_asks_for_tokens(settings) or not scaled):
+        for space in _controller_namespaces(names, settings):
+            yield "network.ingressNamespaces", space
+    for space in asked.monitoring_namespaces or ():
+        yield "network.monitoringNamespaces", space
+    for client in asked.clients:
+        if client.namespace is not None:
+            yield "network.clients", client.namespace
