@@ -11,14 +11,23 @@ from lightkube.core.exceptions import ApiError
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apiregistration_v1 import APIService
 from lightkube.resources.core_v1 import Event, Namespace, Node, PersistentVolumeClaim, Pod
+from lightkube.resources.networking_v1 import IngressClass
 from lightkube.utils.quantity import parse_quantity
 
 from planning.names import ENFORCE, RETAIN, STACK
 from planning.volumes import HeldClaim
 
 _NOT_FOUND = 404
-_HTTP_SCALED_OBJECT = cast("Any", generic_resource).create_namespaced_resource(
+_GENERIC = cast("Any", generic_resource)
+_HTTP_SCALED_OBJECT = _GENERIC.create_namespaced_resource(
     "http.keda.sh", "v1alpha1", "HTTPScaledObject", "httpscaledobjects"
+)
+_GATEWAY = _GENERIC.create_namespaced_resource(
+    "gateway.networking.k8s.io", "v1", "Gateway", "gateways"
+)
+_ISSUER = _GENERIC.create_namespaced_resource("cert-manager.io", "v1", "Issuer", "issuers")
+_CLUSTER_ISSUER = _GENERIC.create_global_resource(
+    "cert-manager.io", "v1", "ClusterIssuer", "clusterissuers"
 )
 
 
@@ -59,6 +68,14 @@ class ObservedNamespace:
 
     stack: str | None
     enforced: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedListener:
+    """A listener of a Gateway; `protocol` such as HTTP or HTTPS."""
+
+    name: str
+    protocol: str
 
 
 def read_nodes(client: Client) -> Iterator[ObservedNode]:
@@ -118,6 +135,27 @@ def has_external_metrics(client: Client) -> bool:
 def has_http_scaled_object(client: Client, namespace: str, name: str) -> bool:
     """Whether an HTTPScaledObject of this name exists, whose operator owns a ScaledObject."""
     return _found(client, _HTTP_SCALED_OBJECT, name, namespace=namespace) is not None
+
+
+def has_ingress_class(client: Client, name: str) -> bool:
+    """Whether the cluster has an IngressClass of this name."""
+    return _found(client, IngressClass, name) is not None
+
+
+def has_issuer(client: Client, namespace: str | None, name: str) -> bool:
+    """Whether cert-manager has an Issuer of this name, or a ClusterIssuer without a namespace."""
+    if namespace is None:
+        return _found(client, _CLUSTER_ISSUER, name) is not None
+    return _found(client, _ISSUER, name, namespace=namespace) is not None
+
+
+def read_listeners(client: Client, namespace: str, name: str) -> list[ObservedListener] | None:
+    """Read the listeners of a Gateway; None where there is none of this name."""
+    gateway = _found(client, _GATEWAY, name, namespace=namespace)
+    if gateway is None:
+        return None
+    listeners: list[dict[str, str]] = gateway["spec"].get("listeners") or []
+    return [ObservedListener(name=each["name"], protocol=each["protocol"]) for each in listeners]
 
 
 def read_claim(client: Client, namespace: str, name: str) -> HeldClaim | None:

@@ -10,6 +10,7 @@ from lightkube import Client
 from lightkube.core.exceptions import ApiError, ConfigError
 
 from cluster.client import ClusterUnreachableError, connect, reason
+from cluster.exposure import exposure_mistakes, exposure_warnings
 from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
 from cluster.network import namespace_warnings
 from cluster.observed import (
@@ -77,6 +78,8 @@ def _findings(plan: Plan, client: Client) -> Findings:
             )
     warnings += namespace_warnings(_absent(plan, client, without_scaler=bool(warnings)))
     mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
+    mistakes += exposure_mistakes(plan, client)
+    warnings += exposure_warnings(plan, client)
     own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
         named = plan.cache.claim == plan.names.cache
