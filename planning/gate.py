@@ -76,7 +76,9 @@ def check_gate(
 def gate_notes(settings: StackSettings, model: Model) -> Iterator[str]:
     """Say that a token which only the cluster knows cannot be tried."""
     if settings.check_access and model.gated is not False and _is_unknown(settings):
-        yield "gate: not tried, since only the cluster knows the token of huggingFaceTokenSecret"
+        external = settings.hugging_face_token_external is not None
+        source = "huggingFaceTokenExternal" if external else "huggingFaceTokenSecret"
+        yield f"gate: not tried, since only the cluster knows the token of {source}"
 
 
 def _is_proven(model: Model, token: str | None) -> bool:

@@ -58,14 +58,23 @@ class StackOutputs(BaseModel):
     namespace: str = Field(description="namespace of the app")
     service_name: str = Field(description="Service in front of the server")
     cache_path: str = Field(description="where the cache is in the container")
-    auth_type: str | None = Field(
-        default=None, description="who may call; absent without an ingress"
+    auth_type: str = Field(
+        description="who may call; `apiKey` holds inside the cluster too, the other kinds only at "
+        "the ingress"
+    )
+    api_key_secret_name: str | None = Field(
+        default=None,
+        description="Secret of the app's namespace with a key for clients; absent unless "
+        "`authType` is `apiKey`",
+    )
+    api_key_secret_key: str | None = Field(
+        default=None, description="entry of that Secret; absent unless `authType` is `apiKey`"
     )
 
 
 def stack_outputs(plan: Plan) -> dict[str, str | int | float]:
     """Give every output of the plan by its name; all of them are known at preview."""
-    host = plan.ingress.url if plan.ingress else None
+    host, secret = plan.ingress.url if plan.ingress else None, plan.api_key_secret
     outputs = StackOutputs(
         contract_version=CONTRACT_VERSION,
         app_host=host,
@@ -83,7 +92,9 @@ def stack_outputs(plan: Plan) -> dict[str, str | int | float]:
         namespace=plan.names.namespace,
         service_name=plan.names.server,
         cache_path=plan.cache.path,
-        auth_type=plan.ingress.auth_type if plan.ingress else None,
+        auth_type=plan.auth.kind,
+        api_key_secret_name=secret[0] if secret else None,
+        api_key_secret_key=secret[1] if secret else None,
     )
     return outputs.model_dump(by_alias=True, exclude_none=True)
 

@@ -125,17 +125,27 @@ def test_switched_off_it_asks_nothing(hub: HubStandIn) -> None:
     assert hub.requests == []
 
 
-def test_a_token_that_only_the_cluster_knows_is_said_to_be_untried(hub: HubStandIn) -> None:
-    secret: dict[str, Any] = {"huggingFaceTokenSecret": {"name": "hugging-face"}}
-    assert attempt(GATED, **secret) == ()
+def notes(**keys: Any) -> str:
+    settings = stack_settings([preset("l4")], model=GATED, **keys)
+    return "\n".join(make_plan(settings, stack="dev").notes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("huggingFaceTokenSecret", {"name": "hugging-face"}),
+        ("huggingFaceTokenExternal", {"store": "vault", "key": "hugging-face"}),
+    ],
+)
+def test_a_token_that_only_the_cluster_knows_is_said_to_be_untried(
+    hub: HubStandIn, key: str, value: dict[str, str]
+) -> None:
+    assert attempt(GATED, **{key: value}) == ()  # pyright: ignore[reportArgumentType]
     assert hub.requests == []
-
-    def notes(**keys: object) -> str:
-        settings = stack_settings([preset("l4")], model=GATED, **keys)
-        return "\n".join(make_plan(settings, stack="dev").notes)
-
-    assert "gate: not tried" in notes(**secret)
-    assert "gate:" not in notes() + notes(**secret, checkAccess=False)
+    assert f"gate: not tried, since only the cluster knows the token of {key}" in notes(
+        **{key: value}
+    )
+    assert "gate:" not in notes() + notes(**{key: value, "checkAccess": False})
 
 
 @pytest.mark.parametrize(

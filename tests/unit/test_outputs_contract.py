@@ -18,7 +18,7 @@ from tests.choices import planned, preset
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = {"string": str, "integer": int, "number": (int, float)}
-INGRESS = {"host": "{app}.example.com", "tls": {"secretName": "tls"}}
+INGRESS: dict[str, object] = {"host": "{app}.example.com", "tls": {"secretName": "tls"}}
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,10 @@ def given() -> list[dict[str, str | int | float]]:
     return [*found, *(stack_outputs(planned([preset("l4")], **keys)) for keys in UNCOMMITTED)]
 
 
-UNCOMMITTED: tuple[dict[str, Any], ...] = ({"ingress": {"enabled": False}},)
+UNCOMMITTED: tuple[dict[str, Any], ...] = (
+    {"ingress": {"enabled": False}},
+    {"ingress": INGRESS | {"auth": "apiKey"}},
+)
 """Settings that give outputs which no committed stack gives, or fewer."""
 
 
@@ -84,7 +87,19 @@ def test_addresses_follow_what_the_model_can_do() -> None:
 def test_without_an_ingress_only_the_address_inside_the_cluster_is_given() -> None:
     outputs = stack_outputs(planned([preset("l4")]))
     assert outputs["internalUrl"] == "http://vllm.llm.svc.cluster.local:8000"
-    assert not {"appHost", "apiBaseUrl", "chatCompletionsUrl", "authType"} & set(outputs)
+    assert not {"appHost", "apiBaseUrl", "chatCompletionsUrl"} & set(outputs)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_secret_of_the_key_is_named_with_or_without_an_ingress(enabled: bool) -> None:
+    keyed: dict[str, Any] = INGRESS | {"enabled": enabled, "auth": "apiKey"}
+    plan = planned([preset("l4")], ingress=keyed)
+    outputs = stack_outputs(plan)
+    assert outputs["authType"] == "apiKey"
+    assert (outputs["apiKeySecretName"], outputs["apiKeySecretKey"]) == plan.api_key_secret
+    keyed["auth"] = {"kind": "apiKey", "secretName": "mine", "key": "entry"}
+    outputs = stack_outputs(planned([preset("l4")], ingress=keyed))
+    assert (outputs["apiKeySecretName"], outputs["apiKeySecretKey"]) == ("mine", "entry")
 
 
 def test_the_schema_bears_its_version(schema: Any) -> None:
