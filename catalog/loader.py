@@ -192,3 +192,9 @@ def _check_gpu(gpu: Gpu) -> None:
         )
     if both := set(gpu.native) & set(gpu.weight_only):
         raise CatalogError(f"{where}.native: {sorted(both)[0]} is in weight_only too; keep one")
+    _check_unique(where, [profile.name for profile in gpu.mig])
+    for profile in gpu.mig:
+        if profile.visible_gib >= gpu.visible_gib:
+            raise CatalogError(
+                f"{where}.mig: {profile.name} has more memory than the whole GPU; correct it"
+            )

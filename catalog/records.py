@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 AttentionKind = Literal["full", "sliding_window", "chunked", "latent", "state_space"]
@@ -195,13 +195,22 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MigProfile:
+    """A part of a GPU that MIG cuts off, with the GiB that torch reports of it at least."""
+
+    name: str
+    visible_gib: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
     """One GPU device as the container runtime hands it out.
 
     `visible_gib` is the total that torch reports, which vLLM multiplies by its utilisation; never
     the marketed GB. `weight_only` lists the quantisations that run by unpacking to 16 bits.
-    `product_labels` are values of `product_label_key` on nodes that have this device, and
-    `vllm_args` are flags that the device needs whatever the model.
+    `product_labels` are values of `product_label_key` on nodes that have this device,
+    `vllm_args` are flags that the device needs whatever the model, and `mig` are the profiles of
+    its instances, none where it has no MIG.
     """
 
     key: str
@@ -224,9 +233,28 @@ class Gpu:
     vllm_newest: str | None = None
     vllm_args: tuple[str, ...] = ()
     warning: str | None = None
+    mig: tuple[MigProfile, ...] = ()
     sources: tuple[str, ...]
     confidence: Confidence
     notes: tuple[str, ...] = ()
+
+    def instance(self, profile: MigProfile) -> Gpu:
+        """Describe one MIG instance as the device that a pod gets.
+
+        Resource and labels are those of the MIG strategy `mixed` (NVIDIA/k8s-device-plugin,
+        internal/lm/mig-strategy.go); `single` calls an instance nvidia.com/gpu.
+        """
+        resource = f"nvidia.com/mig-{profile.name}"
+        return replace(
+            self,
+            key=f"{self.key}-mig-{profile.name}",
+            name=f"{self.name}, MIG {profile.name}",
+            visible_gib=profile.visible_gib,
+            resource_name=resource,
+            product_label_key=f"{resource}.product",
+            product_labels=tuple(f"{label}-MIG-{profile.name}" for label in self.product_labels),
+            mig=(),
+        )
 
     def runs(self, quantization: Quantization) -> bool:
         """Whether weights quantised this way load, natively or unpacked to 16 bits."""

@@ -17,6 +17,7 @@ from cluster.observed import (
 )
 
 _GPU_RESOURCES = ("amd.com/gpu", "nvidia.com/gpu")
+_MIG = "nvidia.com/mig-"
 _PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
 
 
@@ -52,7 +53,8 @@ def event_lines(events: Iterable[ObservedEvent]) -> Iterator[str]:
 
 def pool_lines(pod: ObservedPod, nodes: Iterable[ObservedNode]) -> Iterator[str]:
     """Name the pools that offer what the pod asks, with what keeps the pod from each."""
-    resource = next((name for name in _GPU_RESOURCES if name in pod.limits), None)
+    given = (name for name in pod.limits if name in _GPU_RESOURCES or name.startswith(_MIG))
+    resource = next(given, None)
     count = int(pod.limits[resource]) if resource else 1
     asked = (resource,) if resource else _GPU_RESOURCES
     what = f"{count} {resource}" if resource else "GPUs"
@@ -72,13 +74,22 @@ def pool_lines(pod: ObservedPod, nodes: Iterable[ObservedNode]) -> Iterator[str]
 
 
 def _obstacle(node: ObservedNode, pod: ObservedPod) -> str:
-    for key, value in sorted(pod.node_selector.items()):
-        if node.labels.get(key) != value:
-            return f"{key} is {node.labels.get(key, 'unset')}, the pod asks for {value}"
+    asked = [pod.node_selector | term for term in pod.node_terms or ({},)]
+    differing = [_differing(node, labels) for labels in asked]
+    if "" not in differing:
+        key = differing[0]
+        values = (labels[key] for labels in asked if key in labels)
+        wanted = " or ".join(dict.fromkeys(values))
+        return f"{key} is {node.labels.get(key, 'unset')}, the pod asks for {wanted}"
     for taint in node.taints:
         if not {taint, None} & set(pod.tolerated):
             return f"the pod does not tolerate its taint {taint}"
     return ""
+
+
+def _differing(node: ObservedNode, labels: dict[str, str]) -> str:
+    """Name the first label that the node has not so; empty where it has them all."""
+    return next((key for key in sorted(labels) if node.labels.get(key) != labels[key]), "")
 
 
 def _product(node: ObservedNode) -> str:

@@ -43,7 +43,10 @@ class ObservedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedPod:
-    """A pod: where it is, and what it asks of the scheduler."""
+    """A pod: where it is, and what it asks of the scheduler.
+
+    `node_terms` are the labels of nodes that its node affinity requires, any one entry of them.
+    """
 
     name: str
     phase: str
@@ -51,6 +54,7 @@ class ObservedPod:
     node_selector: dict[str, str]
     tolerated: tuple[str | None, ...]
     limits: dict[str, str]
+    node_terms: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -106,7 +110,18 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
             node_selector=spec.get("nodeSelector") or {},
             tolerated=tuple(toleration.get("key") for toleration in tolerations),
             limits=limits,
+            node_terms=tuple(_node_terms(spec)),
         )
+
+
+def _node_terms(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
+    affinity: dict[str, Any] = spec.get("affinity") or {}
+    of_nodes: dict[str, Any] = affinity.get("nodeAffinity") or {}
+    required: dict[str, Any] = of_nodes.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms: list[dict[str, Any]] = required.get("nodeSelectorTerms") or []
+    for term in terms:
+        asked: list[dict[str, Any]] = term.get("matchExpressions") or []
+        yield {one["key"]: one["values"][0] for one in asked if one["operator"] == "In"}
 
 
 def read_events(client: Client, namespace: str, pod: str) -> Iterator[ObservedEvent]:

@@ -29,7 +29,7 @@ from planning.network_rules import NamedNamespace
 from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
-_SHARING = "nvidia.com/gpu.sharing-strategy"
+_SHARING = "sharing-strategy"
 _DEFINITIONS = {
     "interceptorRoute": ("interceptorroutes.http.keda.sh", "scaledobjects.keda.sh"),
     "httpScaledObject": ("httpscaledobjects.http.keda.sh", "scaledobjects.keda.sh"),
@@ -89,7 +89,7 @@ def _findings(plan: Plan, client: Client) -> Findings:
     nodes = plan.placement.nodes
     if nodes > 1 and not serves(client, LEADER_WORKER_SETS):
         mistakes.append(missing_operator(nodes))
-    pool = [node for node in read_nodes(client) if _suits(node, plan.placement)]
+    pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
     mistakes += sharing_mistakes(plan.placement, pool)
     if len(pool) < nodes:
         warnings.append(_no_pool(plan))
@@ -108,7 +108,8 @@ def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[Nam
 
 def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list[Mistake]:
     """Refuse a pool where a pod may get a GPU that other pods use too, unless it is forced."""
-    shared = sorted(node.name for node in pool if node.labels.get(_SHARING, "none") != "none")
+    label = f"{placement.gpu_resource}.{_SHARING}"
+    shared = sorted(node.name for node in pool if node.labels.get(label, "none") != "none")
     if not shared or placement.takes_shared_gpus:
         return []
     return [
@@ -116,7 +117,7 @@ def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list
             key="preset",
             wrong=f"node {shared[0]} of '{placement.preset}' shares its GPUs among pods",
             rule="vLLM takes its share of a whole GPU, whatever another pod has of it",
-            remedy=f"add {_SHARING}: none to the pool's nodeSelector, or set force to true",
+            remedy=f"add {label}: none to the pool's nodeSelector, or set force to true",
         )
     ]
 
@@ -149,14 +150,18 @@ def _missing(definition: str, kind: str) -> Mistake:
     )
 
 
-def _suits(node: ObservedNode, placement: Placement) -> bool:
-    labelled = dict(placement.node_selector).items() <= node.labels.items()
+def suits(node: ObservedNode, placement: Placement) -> bool:
+    """Whether a node is of a pool of the plan, and has as many devices in all as a pod asks."""
+    labelled = any(dict(one).items() <= node.labels.items() for one in placement.selectors)
     return labelled and int(node.allocatable.get(placement.gpu_resource, "0")) >= placement.gpus
 
 
 def _no_pool(plan: Plan) -> str:
     placement = plan.placement
-    labels = ", ".join(f"{key}={value}" for key, value in placement.node_selector) or "any label"
+    labels = " or ".join(
+        ", ".join(f"{key}={value}" for key, value in one) or "any label"
+        for one in placement.selectors
+    )
     return (
         f"preset: {_too_few(placement.nodes)} {labels} with {placement.gpus} "
         f"{placement.gpu_resource}; unless the pool of '{placement.preset}' grows, the pod stays "

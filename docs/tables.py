@@ -11,6 +11,7 @@ from typing import Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from catalog.loader import load_gpus, load_models
+from planning.devices import device_of
 from planning.explain import preview_lines
 from planning.outputs import StackOutputs
 from planning.stack import make_plan
@@ -136,7 +137,7 @@ def _presets() -> Table:
     rows: list[list[str]] = []
     for raw in read_presets(str(ROOT / "presets" / "sandbox.yaml")):
         preset = Preset.model_validate(raw)
-        gpu = gpus[preset.product] if preset.product else None
+        gpu = device_of(preset, gpus)
         rows.append(
             [
                 f"`{preset.name}`",

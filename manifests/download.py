@@ -14,14 +14,12 @@ from pulumi_kubernetes.batch.v1 import (
     PodFailurePolicyRuleArgs,
 )
 from pulumi_kubernetes.core.v1 import (
-    AffinityArgs,
     ConfigMapInitArgs,
     ConfigMapVolumeSourceArgs,
     ContainerArgs,
     EmptyDirVolumeSourceArgs,
     EnvVarArgs,
     KeyToPathArgs,
-    PodAffinityArgs,
     PodAffinityTermArgs,
     PodSpecArgs,
     PodTemplateSpecArgs,
@@ -35,6 +33,7 @@ from pulumi_kubernetes.meta.v1 import (
     ObjectMetaArgs,
 )
 
+from manifests.affinity import affinity_args
 from manifests.cache import cache_mounts, cache_volumes
 from manifests.pod import (
     Token,
@@ -138,7 +137,9 @@ def _pod_spec(
         restart_policy="Never",
         node_selector=dict(download.node_selector) or None,
         tolerations=toleration_args(download.tolerations) or None,
-        affinity=_beside_server(plan) if download.beside_server else None,
+        affinity=affinity_args(
+            download.node_affinity, _beside_server(plan) if download.beside_server else None
+        ),
         priority_class_name=plan.placement.priority_class,
         security_context=pod_security_args(),
         containers=[_container(plan, download, token)],
@@ -178,7 +179,7 @@ def _container(plan: Plan, download: Download, token: Token | None) -> Container
     )
 
 
-def _beside_server(plan: Plan) -> AffinityArgs:
+def _beside_server(plan: Plan) -> PodAffinityTermArgs:
     """Put the pod on the server's node, which holds the volume.
 
     The pod matches its own term, so it is free to go anywhere while no server runs (Kubernetes,
@@ -189,10 +190,7 @@ def _beside_server(plan: Plan) -> AffinityArgs:
     either = LabelSelectorRequirementArgs(
         key=component, operator="In", values=["download", labels.pop(component)]
     )
-    term = PodAffinityTermArgs(
+    return PodAffinityTermArgs(
         label_selector=LabelSelectorArgs(match_labels=labels, match_expressions=[either]),
         topology_key="kubernetes.io/hostname",
-    )
-    return AffinityArgs(
-        pod_affinity=PodAffinityArgs(required_during_scheduling_ignored_during_execution=[term])
     )

@@ -25,6 +25,7 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
+from manifests.affinity import affinity_args
 from manifests.api_keys import api_key_mounts, api_key_volumes, writing_containers
 from manifests.security import container_security_args
 from manifests.volumes import server_mounts, server_volumes
@@ -55,6 +56,7 @@ def pod_spec(plan: Plan, token: Token | None, *, serves: bool = True) -> PodSpec
         # A Service called `vllm` would otherwise set VLLM_PORT to an address.
         enable_service_links=False,
         node_selector=dict(placement.node_selector) or None,
+        affinity=affinity_args(placement.node_affinity),
         priority_class_name=placement.priority_class,
         runtime_class_name=placement.runtime_class,
         tolerations=toleration_args(placement.tolerations),

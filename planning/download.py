@@ -49,6 +49,7 @@ class Download:
     memory: str
     memory_limit: str
     node_selector: Pairs
+    node_affinity: tuple[Pairs, ...]
     tolerations: tuple[Toleration, ...]
     beside_server: bool
     attempts: int
@@ -80,6 +81,7 @@ def plan_download(plan: Plan) -> Download | None:
         memory="1Gi",
         memory_limit="4Gi",
         node_selector=placement.node_selector if beside else (),
+        node_affinity=placement.node_affinity if beside else (),
         tolerations=placement.tolerations if beside else (),
         beside_server=beside,
         attempts=ATTEMPTS,

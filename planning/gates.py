@@ -17,17 +17,25 @@ _CUDA_13_SINCE = (0, 20)
 _CUDA_13_DRIVER = 580
 _CUDA_12_DRIVER = 525
 
+_PRODUCT_LABEL = "nvidia.com/gpu.product"
+_SINGLE_STRATEGY = "-MIG-"
+"""Stands in that label where the MIG strategy `single` calls instances nvidia.com/gpu (mig.go)."""
+
 SHARED_SUFFIX = "-SHARED"
 """Ends the product label of a time-sliced GPU (k8s-device-plugin, internal/lm/resource.go)."""
 
 
 def refusal(model: Model, gpu: Gpu, preset: Preset, overrides: Overrides) -> str | None:
     """Give the first reason, in a few words, why the preset cannot serve the model; else None."""
-    labels = preset.pool.node_selector | dict(overrides.node_selector)
+    asked = dict(overrides.node_selector)
     reasons = (
         *_types(model, gpu, overrides),
         *_versions(model, gpu, overrides),
-        *_nodes(gpu, labels, overrides),
+        *(
+            reason
+            for pool in preset.node_pools
+            for reason in _nodes(gpu, pool.node_selector | asked, overrides)
+        ),
     )
     return next(iter(reasons), None)
 
@@ -69,6 +77,8 @@ def _nodes(gpu: Gpu, labels: dict[str, str], overrides: Overrides) -> Iterator[s
     product = labels.get(gpu.product_label_key, "")
     if product.endswith(SHARED_SUFFIX) and not overrides.force:
         yield f"its nodes share a GPU among pods ({product}), so no memory is certain; force tries"
+    if _SINGLE_STRATEGY in (product := labels.get(_PRODUCT_LABEL, "")):
+        yield f"its nodes use MIG strategy single ({product}), of which only mixed is supported"
     asked = labels.get(_ARCHITECTURE_LABEL, gpu.cpu_architecture)
     if asked != gpu.cpu_architecture:
         yield f"its nodes are {gpu.cpu_architecture}; the node selector asks for {asked}"

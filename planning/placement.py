@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalog.records import Gpu
 from planning.fit import Candidate
+from planning.names import Pairs
 from planning.plan import Placement, Toleration
 from settings.models import Preset, StackSettings
 
@@ -23,6 +24,7 @@ def plan_placement(chosen: Candidate, settings: StackSettings) -> Placement:
     """
     gpu, sized = chosen.settled()
     preset = chosen.preset
+    pools = _selectors(preset, settings)
     return Placement(
         preset=preset.name,
         vendor=gpu.vendor,
@@ -33,17 +35,9 @@ def plan_placement(chosen: Candidate, settings: StackSettings) -> Placement:
         memory=preset.memory,
         # NCCL exchanges between the ranks of one pod through shared memory.
         shared_memory="2Gi" if sized.tensor_parallel == 1 else "16Gi",
-        node_selector=tuple(sorted((preset.pool.node_selector | settings.node_selector).items())),
-        tolerations=tuple(
-            Toleration(
-                key=toleration.key,
-                operator=toleration.operator,
-                value=toleration.value,
-                effect=toleration.effect,
-                toleration_seconds=toleration.toleration_seconds,
-            )
-            for toleration in (*preset.pool.tolerations, *settings.tolerations)
-        ),
+        node_selector=pools[0] if len(pools) == 1 else (),
+        node_affinity=pools if len(pools) > 1 else (),
+        tolerations=_tolerations(preset, settings),
         priority_class=settings.priority_class,
         runtime_class=settings.runtime_class,
         device_groups=_device_groups(preset, gpu),
@@ -54,8 +48,32 @@ def plan_placement(chosen: Candidate, settings: StackSettings) -> Placement:
     )
 
 
+def _selectors(preset: Preset, settings: StackSettings) -> tuple[Pairs, ...]:
+    return tuple(
+        tuple(sorted((pool.node_selector | settings.node_selector).items()))
+        for pool in preset.node_pools
+    )
+
+
+def _tolerations(preset: Preset, settings: StackSettings) -> tuple[Toleration, ...]:
+    """Those of every pool and of the stack, each once: a pod may go to any of the pools."""
+    given = [toleration for pool in preset.node_pools for toleration in pool.tolerations]
+    made = (
+        Toleration(
+            key=toleration.key,
+            operator=toleration.operator,
+            value=toleration.value,
+            effect=toleration.effect,
+            toleration_seconds=toleration.toleration_seconds,
+        )
+        for toleration in (*given, *settings.tolerations)
+    )
+    return tuple(dict.fromkeys(made))
+
+
 def _device_groups(preset: Preset, gpu: Gpu) -> tuple[int, ...]:
-    if preset.pool.device_groups is not None:
-        return tuple(sorted(set(preset.pool.device_groups)))
+    groups = preset.node_pools[0].device_groups  # the same in every pool, by settings.preset_rules
+    if groups is not None:
+        return tuple(sorted(set(groups)))
     # NVIDIA's container toolkit leaves its devices open to all users.
     return AMD_DEVICE_GROUPS if gpu.vendor == "amd" else ()

@@ -85,6 +85,8 @@ class Toleration:
 class Placement:
     """What a pod asks of the scheduler and of its node.
 
+    Where a preset has several pools, `node_affinity` holds the labels of each, one of which a node
+    has to carry whole, and `node_selector` is empty.
     One replica is a pod on each of `nodes`, and `hourly_price` that of all of them. `capacity` is
     the number of such replicas that the pool holds, None where nobody has said it.
     `device_groups` are numbers of the groups that own the GPU's devices on the node, and
@@ -108,6 +110,12 @@ class Placement:
     capacity: int | None
     hourly_price: float
     nodes: int = 1
+    node_affinity: tuple[Pairs, ...] = ()
+
+    @property
+    def selectors(self) -> tuple[Pairs, ...]:
+        """Labels of the nodes that may take the pod, one entry for each pool."""
+        return self.node_affinity or (self.node_selector,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from catalog.records import Gpu, Model
+from planning.devices import device_mistakes, device_of
 from planning.errors import PlanError
 from planning.fit import Candidate, Sized, candidates, over_nodes
 from planning.overrides import Overrides
 from planning.remedies import remedies
-from settings.mistakes import Mistake, did_you_mean
+from settings.mistakes import Mistake
 from settings.models import Preset
 
 NOTHING_ASKED = Overrides()
@@ -98,10 +99,10 @@ def evaluate(
         PlanError: a product is unknown, or is not of the vendor that its preset names.
     """
     listed = list(presets)
-    mistakes = [mistake for preset in listed for mistake in _product_mistakes(preset, gpus)]
+    mistakes = [mistake for preset in listed for mistake in device_mistakes(preset, gpus)]
     if mistakes:
         raise PlanError(*sorted(mistakes))
-    pairs = [(preset, gpus.get(preset.product or "")) for preset in listed]
+    pairs = [(preset, device_of(preset, gpus)) for preset in listed]
     return tuple(sorted(candidates(model, pairs, overrides), key=_order))
 
 
@@ -113,32 +114,6 @@ def _order(candidate: Candidate) -> tuple[float, int, float, str]:
 
 def _shortfall(candidate: Candidate) -> tuple[float, tuple[float, int, float, str]]:
     return candidate.sized.lacking_gib if candidate.sized else math.inf, _order(candidate)
-
-
-def _product_mistakes(preset: Preset, gpus: Mapping[str, Gpu]) -> list[Mistake]:
-    if not preset.gpus:
-        return []
-    gpu = gpus.get(preset.product or "")
-    if gpu is None:
-        near = did_you_mean(preset.product or "", gpus)
-        return [
-            Mistake(
-                key="presets",
-                wrong=f"'{preset.name}' names the product '{preset.product}'",
-                rule=f"the products are {', '.join(sorted(gpus))}",
-                remedy=f"did you mean '{near}'?" if near else "name one of them",
-            )
-        ]
-    if preset.vendor and preset.vendor != gpu.vendor:
-        return [
-            Mistake(
-                key="presets",
-                wrong=f"'{preset.name}' names the vendor '{preset.vendor}' for '{gpu.key}'",
-                rule=f"{gpu.name} is a device of {gpu.vendor}",
-                remedy=f"set vendor to {gpu.vendor}, or name another product",
-            )
-        ]
-    return []
 
 
 def _too_long(model: Model, overrides: Overrides) -> Iterator[Mistake]:

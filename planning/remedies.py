@@ -87,7 +87,7 @@ def _more_gpus(model: Model, refused: Sequence[Candidate], overrides: Overrides)
     for one in sorted(
         refused, key=lambda candidate: (candidate.preset.gpus, candidate.preset.name)
     ):
-        if one.gpu and one.sized:
+        if one.gpu and one.sized and not one.preset.mig:
             most[one.gpu.key] = (one.preset.gpus, one, one.gpu)
     options: list[tuple[int, int, str]] = []
     for key, (gpus, one, gpu) in sorted(most.items()):

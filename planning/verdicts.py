@@ -18,7 +18,7 @@ def verdict(candidate: Candidate, *, chosen: bool) -> Verdict:
     """Say what became of one preset."""
     return Verdict(
         preset=candidate.preset.name,
-        product=candidate.preset.product,
+        product=candidate.gpu.key if candidate.gpu else candidate.preset.product,
         gpus=candidate.preset.gpus,
         hourly_price=candidate.price_per_hour,
         chosen=chosen,

@@ -1,7 +1,7 @@
 """Nodes of the simulated pools, with the labels, taints and capacities of real ones."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,8 @@ class Pool:
     memory_gib: int
     storage_gib: int
     labels: Labels
+    instances: Mapping[str, int] = field(default_factory=dict[str, int])
+    """MIG instances of a node by profile, instead of whole GPUs."""
 
 
 def load_pools(path: Path = _POOLS) -> tuple[Pool, ...]:
@@ -67,6 +69,7 @@ def _pool(vendor: str, flavour: dict[str, Any], size: list[Any], labels: Labels)
         memory_gib=_gib(memory),
         storage_gib=_gib(storage),
         labels=labels,
+        instances={name: count for name, (count, _) in flavour.get("instances", {}).items()},
     )
 
 
@@ -95,6 +98,15 @@ def _nvidia_labels(flavour: dict[str, Any], gpus: int, versions: dict[str, str])
         "gpu.sharing-strategy": "none",
         "mig.capable": str(flavour.get("mig", False)).lower(),
     }
+    if instances := flavour.get("instances", {}):
+        # Without a whole GPU to give, as GPU feature discovery labels it under strategy mixed.
+        labels |= {"mig.strategy": "mixed", "gpu.replicas": "0"}
+    for profile, (count, memory) in instances.items():
+        labels[f"mig-{profile}.count"] = str(count)
+        labels[f"mig-{profile}.memory"] = str(memory)
+        labels[f"mig-{profile}.product"] = f"{flavour['product']}-MIG-{profile}"
+        labels[f"mig-{profile}.replicas"] = "1"
+        labels[f"mig-{profile}.sharing-strategy"] = "none"
     return {f"nvidia.com/{key}": value for key, value in labels.items()}
 
 
@@ -120,13 +132,14 @@ def _amd_labels(flavour: dict[str, Any], gpus: int, versions: dict[str, str]) ->
 
 def _node(pool: Pool, index: int) -> dict[str, Any]:
     name = f"{pool.name}-{index}"
-    gpus = {f"{pool.vendor}.com/gpu": str(pool.gpus)} if pool.gpus else {}
+    devices = {f"{pool.vendor}.com/gpu": pool.gpus} if pool.gpus else {}
+    offered = {f"nvidia.com/mig-{name}": n for name, n in pool.instances.items()} or devices
     capacity = {
         "cpu": str(pool.cpus),
         "memory": f"{pool.memory_gib}Gi",
         "ephemeral-storage": f"{pool.storage_gib}Gi",
         "pods": _PODS_PER_NODE,
-        **gpus,
+        **{resource: str(count) for resource, count in offered.items()},
     }
     allocatable = capacity | {
         "cpu": f"{1000 * pool.cpus - _reserved_millicpus(pool.cpus)}m",
@@ -148,7 +161,7 @@ def _node(pool: Pool, index: int) -> dict[str, Any]:
                 **pool.labels,
             },
         },
-        "spec": {"taints": [_taint(resource) for resource in gpus]},
+        "spec": {"taints": [_taint(resource) for resource in devices]},
         "status": {"capacity": capacity, "allocatable": allocatable},
     }
 

@@ -75,7 +75,20 @@ class Preset(Section):
     capacity: int | None = Field(
         default=None, ge=0, description="replicas that the cluster can hold; default: unknown"
     )
+    mig: str | None = Field(
+        default=None,
+        description="MIG profile, such as `3g.40gb`: a replica gets one such part of the GPU; "
+        "default: whole GPUs",
+    )
     pool: Pool = Pool()
+    pools: tuple[Pool, ...] = Field(
+        default=(), description="instead of `pool`: several, any of which will do"
+    )
+
+    @property
+    def node_pools(self) -> tuple[Pool, ...]:
+        """The pools, of which a pod goes to any one."""
+        return self.pools or (self.pool,)
 
 
 class SecretReference(Section):

@@ -11,6 +11,7 @@ from settings.ingress import ingress_mistakes
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings
 from settings.network import network_mistakes
+from settings.preset_rules import preset_mistakes
 
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
@@ -97,6 +98,7 @@ def _presets(settings: StackSettings) -> Iterator[Mistake]:
                 rule="a preset with GPUs names their vendor and product",
                 remedy="add vendor and product (keys of catalog/gpus.yaml)",
             )
+        yield from preset_mistakes(preset, f"presets[{index}]")
 
 
 def _batch(settings: StackSettings) -> Iterator[Mistake]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from catalog.loader import find_gpu
+from planning.devices import device_of
+from settings.models import Preset
 from settings.preset_files import read_presets
+from tests.choices import GPUS
 from tests.cluster.sandboxes import Sandbox
-from tests.program.recording import ROOT, run_stack_file
+from tests.program.recording import ROOT, Requested, run_stack_file
 
 pytestmark = pytest.mark.cluster
 
@@ -45,10 +47,15 @@ def waves() -> Iterator[list[dict[str, Any]]]:
 
 def deployment(preset: str, namespace: str) -> dict[str, Any]:
     """The Deployment that the program asks for, under the preset's name."""
-    inputs = run_stack_file("dev", SETTINGS | {"preset": preset}).only(":Deployment").inputs
-    metadata = {"name": preset, "namespace": namespace}
+    recorded = run_stack_file("dev", SETTINGS | {"preset": preset}).only(":Deployment")
+    return as_deployment(recorded, preset, namespace)
+
+
+def as_deployment(recorded: Requested, name: str, namespace: str) -> dict[str, Any]:
+    """A recorded Deployment as kubectl takes it, under a name of the test's own."""
+    metadata = {"name": name, "namespace": namespace}
     # The mocks' wire format knows floats only.
-    return json.loads(json.dumps(inputs | {"metadata": metadata}), parse_float=_whole)
+    return json.loads(json.dumps(recorded.inputs | {"metadata": metadata}), parse_float=_whole)
 
 
 def _whole(number: str) -> int:
@@ -94,11 +101,12 @@ def test_a_preset_s_pod_is_ready_on_its_pool_with_exactly_its_resources(
     conditions = {c["type"]: c["status"] for c in here.pod["status"]["conditions"]}
     assert conditions["Ready"] == "True"
     labels = here.node["metadata"]["labels"]
-    gpu = find_gpu(preset["product"])
+    gpu = device_of(Preset.model_validate(preset), GPUS)
+    assert gpu is not None
     assert labels[gpu.product_label_key] in gpu.product_labels
     assert preset["pool"]["nodeSelector"].items() <= labels.items()
     (only,) = here.pod["spec"]["containers"]
-    gpus = {f"{preset['vendor']}.com/gpu": str(preset["gpus"])}
+    gpus = {gpu.resource_name: str(preset["gpus"])}
     memory = {"memory": preset["memory"]}
     assert only["resources"] == {
         "requests": {"cpu": str(preset["cpu"]), **memory, **gpus},

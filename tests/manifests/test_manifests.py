@@ -9,8 +9,11 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from planning.devices import device_of
 from planning.names import PORT
+from settings.models import Preset
 from settings.stack_files import read_stack_file
+from tests.choices import GPUS
 from tests.program.recording import ROOT, Recording, run_program, run_stack_file
 
 PRESETS: list[dict[str, Any]] = yaml.safe_load((ROOT / "presets/sandbox.yaml").read_text())[
@@ -128,8 +131,9 @@ def test_a_pod_that_hangs_leaves_the_service_before_it_is_killed() -> None:
 def test_a_pod_asks_for_what_its_preset_has(preset: dict[str, Any]) -> None:
     # A model of 9 GiB fits on the smallest of them, which has no bfloat16.
     recording = dev(preset=preset["name"], model="voxtral-mini-3b", dtype="float16")
-    resource = f"{preset['vendor']}.com/gpu"
-    gpus = {resource: str(preset["gpus"])}
+    device = device_of(Preset.model_validate(preset), GPUS)
+    assert device is not None
+    gpus = {device.resource_name: str(preset["gpus"])}
     resources = container(recording)["resources"]
     wanted = {"cpu": str(preset["cpu"]), "memory": preset["memory"], **gpus}
     assert resources["requests"] == wanted

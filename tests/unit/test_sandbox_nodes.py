@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
+from planning.devices import device_of
 from sandbox import nodes
 from sandbox.state import REPOSITORY
+from settings.models import Preset
+from tests.choices import GPUS
 
 POOLS = nodes.load_pools()
 NODES = nodes.manifests(POOLS)
@@ -43,13 +46,23 @@ def test_a_gpu_node_is_tainted_with_the_resource_it_offers(node: dict[str, Any])
     (taint,) = node["spec"]["taints"]
     assert taint["effect"] == "NoSchedule"
     assert taint["value"] == "present"
-    assert int(node["status"]["allocatable"][taint["key"]]) > 0
+    offered = node["status"]["allocatable"]
+    assert sum(int(n) for key, n in offered.items() if _is_device(key, taint["key"])) > 0
+
+
+def _is_device(resource: str, whole: str) -> bool:
+    return resource == whole or resource.startswith("nvidia.com/mig-")
 
 
 @pytest.mark.parametrize("node", GPU_NODES, ids=name)
 def test_the_labels_count_the_gpus_that_the_node_offers(node: dict[str, Any]) -> None:
     labels, allocatable = node["metadata"]["labels"], node["status"]["allocatable"]
-    if "nvidia.com/gpu" in allocatable:
+    if instances := [key for key in allocatable if key.startswith("nvidia.com/mig-")]:
+        assert labels["nvidia.com/mig.strategy"] == "mixed"
+        for resource in instances:
+            assert labels[f"{resource}.count"] == allocatable[resource]
+            assert labels[f"{resource}.product"].startswith(labels["nvidia.com/gpu.product"])
+    elif "nvidia.com/gpu" in allocatable:
         assert labels["nvidia.com/gpu.count"] == allocatable["nvidia.com/gpu"]
     else:
         vram = labels["amd.com/gpu.vram"]
@@ -83,7 +96,9 @@ def test_every_preset_of_the_sandbox_fits_on_as_many_nodes_as_it_declares() -> N
     presets = yaml.safe_load((REPOSITORY / "presets" / "sandbox.yaml").read_text())["presets"]
     for preset in presets:
         wanted = preset["pool"]["nodeSelector"].items()
-        resource = f"{preset['vendor']}.com/gpu"
+        device = device_of(Preset.model_validate(preset), GPUS)
+        assert device is not None
+        resource = device.resource_name
         room = 0
         for node in NODES:
             if not wanted <= node["metadata"]["labels"].items():
@@ -91,7 +106,7 @@ def test_every_preset_of_the_sandbox_fits_on_as_many_nodes_as_it_declares() -> N
             free = {key: amount(value) for key, value in node["status"]["allocatable"].items()}
             room += int(
                 min(
-                    free[resource] / preset["gpus"],
+                    free.get(resource, 0) / preset["gpus"],
                     free["cpu"] / preset["cpu"],
                     free["memory"] / amount(preset["memory"]),
                 )
