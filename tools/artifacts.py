@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from tools import cluster_programs, engine
+from tools import cluster_programs, engine, manifest_files
 from tools.pins import released_version
 from tools.records import Artifact, GoBuild, Platform, Program, Release, this_platform
 from tools.release_urls import github
@@ -29,7 +29,7 @@ def all_artifacts(target: Platform | None = None) -> tuple[Artifact, ...]:
         engine.pulumi_home(provider),
         control_plane,
         cluster_programs.kwok(target),
-        cluster_programs.manifests(),
+        manifest_files.manifests(),
         cluster_programs.keda(),
         cluster_programs.http_add_on(),
         cluster_programs.traefik(target),

@@ -33,6 +33,12 @@ def test_the_script_of_the_language_host_comes_from_the_sdk_of_the_same_version(
     assert sdk == required_from_pypi("pulumi")
 
 
+def test_the_definitions_of_the_gateway_api_are_those_that_traefik_implements() -> None:
+    gateway_api = "sigs.k8s.io/gateway-api"
+    applied, implemented = (released_version(m, gateway_api) for m in ("crds", "traefik"))
+    assert applied.rpartition(".")[0] == implemented.rpartition(".")[0]
+
+
 def test_a_pseudo_version_is_downloaded_as_such_and_named_by_its_tag() -> None:
     provider = "github.com/pulumi/pulumi-kubernetes/provider/v4"
     assert re.match(r"v4\.0\.0-\d{14}-", module_version("kubernetes-provider", provider))
