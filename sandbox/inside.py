@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import asdict
 
-from sandbox import processes, tiers
+from sandbox import ports, processes, tiers
 from sandbox.namespace import python_environment
 from sandbox.probes import FileProbe
 from sandbox.processes import Component
@@ -15,12 +15,7 @@ from tools.locate import MissingTool
 
 def forwarder(settings: Settings) -> Component:
     """Describe the namespace's end of the way in."""
-    ports = settings.ports
-    routes = (
-        f"apiserver={ports.apiserver}",
-        f"ingress={ports.ingress}",
-        f"interceptor={ports.interceptor_proxy}",
-    )
+    routes = ports.routes(settings.ports)
     return Component(
         name="forwarder-inside",
         command=(
@@ -29,10 +24,10 @@ def forwarder(settings: Settings) -> Component:
             "sandbox.forwarder",
             "inside",
             str(settings.sockets),
-            *routes,
+            *(f"{route.name}={route.inside}" for route in routes),
         ),
         environment=python_environment(),
-        probe=FileProbe(path=settings.sockets / "interceptor"),
+        probe=FileProbe(path=settings.sockets / routes[-1].name),
     )
 
 

@@ -118,8 +118,7 @@ def _bring_up(settings: Settings, run: Run, allowed: Sequence[str], say: Say) ->
 
 def _forwarder(settings: Settings) -> Component:
     """Describe this machine's end of the way in, to the ports that programs here may call."""
-    names = ("apiserver", "ingress", "interceptor")
-    routes = [f"{name}={getattr(settings.ports, name)}" for name in names]
+    routes = [f"{route.name}={route.outside}" for route in ports.routes(settings.ports)]
     return Component(
         name=processes.FORWARDER,
         command=(
@@ -136,11 +135,11 @@ def _forwarder(settings: Settings) -> Component:
 
 
 def _addresses(settings: Settings, run: Run) -> str:
-    ports = settings.ports
-    addresses = [f"API server https://127.0.0.1:{ports.apiserver}"]
+    own = settings.ports
+    addresses = [f"API server https://127.0.0.1:{own.apiserver}"]
     if run.tier == "full":
-        interceptor = ports.interceptor if run.mode == "namespace" else ports.interceptor_proxy
-        addresses.append(f"Traefik http://127.0.0.1:{ports.ingress}")
+        interceptor = own.interceptor if run.mode == "namespace" else own.interceptor_proxy
+        addresses.append(f"Traefik http://127.0.0.1:{own.ingress}")
         addresses.append(f"interceptor http://127.0.0.1:{interceptor}")
     return ", ".join(addresses)
 

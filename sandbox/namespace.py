@@ -52,7 +52,9 @@ def create(settings: Settings, allowed: Sequence[str]) -> None:
     if processes.running_pid(settings, processes.NAMESPACE) is None:
         ready.unlink(missing_ok=True)
     write_hosts(settings)
-    arguments = (str(settings.hosts_file), str(ready))
+    # Without `ndots`, a name with one dot in it is asked for as it is.
+    settings.resolver_file.write_text("nameserver 127.0.0.1\n")
+    arguments = (str(settings.hosts_file), str(settings.resolver_file), str(ready))
     holder = Component(
         name=processes.NAMESPACE,
         command=("unshare", *allowed, "--", sys.executable, "-m", "sandbox.hold", *arguments),

@@ -2,11 +2,47 @@
 
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.state import Ports, Run, SandboxError
 
 _LISTENING = "0A"  # TCP_LISTEN as /proc/net/tcp writes it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A port of 127.0.0.1 on this machine that leads to one inside the namespace."""
+
+    name: str
+    outside: int
+    inside: int
+    purpose: str
+
+
+def routes(ports: Ports) -> tuple[Route, ...]:
+    """Return the ways into the namespace."""
+    return (
+        Route(
+            name="apiserver",
+            outside=ports.apiserver,
+            inside=ports.apiserver,
+            purpose="kube-apiserver",
+        ),
+        Route(name="ingress", outside=ports.ingress, inside=ports.ingress, purpose="Traefik"),
+        Route(
+            name="stand-in-control",
+            outside=ports.stand_in_control,
+            inside=ports.stand_in_control,
+            purpose="the model stand-in's control",
+        ),
+        Route(
+            name="interceptor",
+            outside=ports.interceptor,
+            inside=ports.interceptor_proxy,
+            purpose="the HTTP add-on's interceptor",
+        ),
+    )
 
 
 def needed(ports: Ports, run: Run) -> Mapping[int, str]:
@@ -20,11 +56,7 @@ def needed(ports: Ports, run: Run) -> Mapping[int, str]:
         ports.kwok: "kwok",
     }
     if run.mode == "namespace":
-        return {
-            ports.apiserver: "kube-apiserver",
-            ports.ingress: "Traefik",
-            ports.interceptor: "the HTTP add-on's interceptor",
-        }
+        return {route.outside: route.purpose for route in routes(ports)}
     if run.tier == "core":
         return control_plane
     return control_plane | {
