@@ -89,7 +89,7 @@ engine:
 	@$(PYTHON) -m tools install engine core $(filter full,$(SANDBOX))
 
 test-tools:
-	@$(PYTHON) -m tools install engine core full actionlint
+	@$(PYTHON) -m tools install engine core full tests actionlint
 
 actionlint:
 	@$(PYTHON) -m tools install actionlint

@@ -2,12 +2,12 @@
 
 from functools import cache
 
-from tools import cluster_programs, engine, manifest_files
+from tools import cluster_programs, engine, manifest_files, programs_for_tests
 from tools.pins import released_version
 from tools.records import Artifact, GoBuild, Platform, Program, Release, this_platform
 from tools.release_urls import github
 
-GROUPS = ("engine", "core", "full", "actionlint")
+GROUPS = ("engine", "core", "full", "tests", "actionlint")
 
 _ACTIONLINT = "github.com/rhysd/actionlint"
 
@@ -34,6 +34,9 @@ def all_artifacts(target: Platform | None = None) -> tuple[Artifact, ...]:
         cluster_programs.http_add_on(),
         cluster_programs.traefik(target),
         cluster_programs.leader_worker_set(),
+        programs_for_tests.vegeta(target),
+        programs_for_tests.prometheus(target),
+        programs_for_tests.oauth2_proxy(target),
         _actionlint(target),
     )
 
