@@ -196,6 +196,9 @@ def _traefik(settings: Settings, address: str) -> Component:
         command=(
             str(locate.program("traefik")),
             f"--entrypoints.web.address=127.0.0.1:{ports.ingress}",
+            f"--entrypoints.websecure.address=127.0.0.1:{ports.ingress_tls}",
+            # With a certificate of Traefik's own where a route names none.
+            "--entrypoints.websecure.http.tls=true",
             f"--entrypoints.ping.address=127.0.0.1:{ports.ingress_ping}",
             "--ping=true",
             "--ping.entrypoint=ping",
@@ -203,6 +206,8 @@ def _traefik(settings: Settings, address: str) -> Component:
             "--providers.kubernetesingress.allowexternalnameservices=true",
             f"--providers.kubernetesingress.ingressendpoint.ip={address}",
             "--providers.kubernetescrd=true",
+            "--providers.kubernetesgateway=true",
+            f"--providers.kubernetesgateway.statusaddress.ip={address}",
             "--providers.kubernetescrd.allowexternalnameservices=true",
             "--log.level=INFO",
             "--log.nocolor=true",

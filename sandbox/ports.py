@@ -31,6 +31,12 @@ def routes(ports: Ports) -> tuple[Route, ...]:
         ),
         Route(name="ingress", outside=ports.ingress, inside=ports.ingress, purpose="Traefik"),
         Route(
+            name="ingress-tls",
+            outside=ports.ingress_tls,
+            inside=ports.ingress_tls,
+            purpose="Traefik's TLS",
+        ),
+        Route(
             name="stand-in-control",
             outside=ports.stand_in_control,
             inside=ports.stand_in_control,
@@ -74,6 +80,7 @@ def needed(ports: Ports, run: Run) -> Mapping[int, str]:
         ports.interceptor_proxy: "the HTTP add-on's interceptor",
         ports.external_scaler: "the HTTP add-on's scaler",
         ports.ingress: "Traefik",
+        ports.ingress_tls: "Traefik's TLS",
         ports.ingress_ping: "Traefik's health",
         ports.lws_webhooks: "lws's webhooks",
         ports.lws_health: "lws's health",

@@ -52,6 +52,7 @@ class Ports:
     lws_webhooks: int
     lws_health: int
     stand_in_control: int
+    ingress_tls: int
     ingress: int
     ingress_ping: int
     # Where the interceptor's proxy port is reached from outside the namespace.
@@ -88,6 +89,7 @@ class Ports:
             lws_webhooks=base + 30,
             lws_health=base + 31,
             stand_in_control=base + 40,
+            ingress_tls=base + 59,
             ingress=base + 60,
             ingress_ping=base + 61,
             interceptor=base + HIGHEST_OFFSET,

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -14,6 +15,7 @@ from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 pytestmark = pytest.mark.cluster
 
 HOST = "answers.example.com"
+GATEWAY_HOST = "gateway.example.com"
 APP = f"""
 apiVersion: apps/v1
 kind: Deployment
@@ -42,6 +44,16 @@ spec:
       - path: /v1
         pathType: Prefix
         backend: {{service: {{name: answers, port: {{number: 80}}}}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: answers, namespace: answers}}
+spec:
+  parentRefs: [{{name: traefik, namespace: traefik}}]
+  hostnames: [{GATEWAY_HOST}]
+  rules:
+  - matches: [{{path: {{type: PathPrefix, value: /v1}}}}]
+    backendRefs: [{{name: answers, port: 80}}]
 """
 
 
@@ -60,11 +72,16 @@ def app(full_sandbox: Sandbox) -> Iterator[Sandbox]:
         yield full_sandbox
 
 
-def chat(app: Sandbox, **asked: object) -> http.client.HTTPResponse:
-    port = Ports.counted_from(app.port_base).ingress
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("POST", "/v1/chat/completions", json.dumps(asked), {"Host": HOST})
+def chat(
+    connection: http.client.HTTPConnection, host: str = HOST, **asked: object
+) -> http.client.HTTPResponse:
+    connection.request("POST", "/v1/chat/completions", json.dumps(asked), {"Host": host})
     return connection.getresponse()
+
+
+def to_ingress(app: Sandbox) -> http.client.HTTPConnection:
+    port = Ports.counted_from(app.port_base).ingress
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
 
 def test_every_pod_answers_at_its_own_address(app: Sandbox) -> None:
@@ -77,12 +94,12 @@ def test_every_pod_answers_at_its_own_address(app: Sandbox) -> None:
     answered: set[str] = set()
     while answered != addresses:
         assert time.monotonic() < deadline, f"only {answered} of {addresses}"
-        said = json.load(chat(app, messages=[]))["choices"][0]["message"]["content"]
+        said = json.load(chat(to_ingress(app), messages=[]))["choices"][0]["message"]["content"]
         answered.add(said.rpartition(" ")[2].rstrip("."))
 
 
 def test_a_streamed_answer_arrives_in_pieces(app: Sandbox) -> None:
-    answer = chat(app, messages=[], stream=True)
+    answer = chat(to_ingress(app), messages=[], stream=True)
     assert answer.status == 200
     arrivals: list[float] = []
     while line := answer.readline():
@@ -90,3 +107,23 @@ def test_a_streamed_answer_arrives_in_pieces(app: Sandbox) -> None:
             arrivals.append(time.monotonic())
     assert len(arrivals) > 5
     assert arrivals[-1] - arrivals[0] > 0.3
+
+
+def test_the_tls_entry_point_answers_with_a_certificate_of_its_own(app: Sandbox) -> None:
+    port = Ports.counted_from(app.port_base).ingress_tls
+    context = ssl.create_default_context()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        chat(http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context))
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+    assert chat(connection, messages=[]).status == 200
+
+
+def test_a_route_of_the_gateway_is_accepted_and_answers(app: Sandbox) -> None:
+    condition = '--output=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}'
+    app.eventually("True", "get", "httproute", "answers", "--namespace=answers", condition)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (status := chat(to_ingress(app), GATEWAY_HOST, messages=[]).status) != 200:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
