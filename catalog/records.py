@@ -199,7 +199,8 @@ class Gpu:
     """One GPU device as the container runtime hands it out.
 
     `visible_gib` is the total that torch reports, which vLLM multiplies by its utilisation; never
-    the marketed GB. `weight_only` lists the quantisations that run by unpacking to 16 bits.
+    the marketed GB, and `memory_bandwidth` the peak in 10**9 bytes/s. `weight_only` lists the
+    quantisations that run by unpacking to 16 bits.
     `product_labels` are values of `product_label_key` on nodes that have this device, and
     `vllm_args` are flags that the device needs whatever the model.
     """
@@ -208,6 +209,7 @@ class Gpu:
     vendor: Vendor
     name: str
     visible_gib: float
+    memory_bandwidth: int
     architecture: str
     compute_capability: tuple[int, int] | None
     dtypes: tuple[DataType, ...]
