@@ -1,4 +1,4 @@
-"""Runs inside the namespace, for the commands outside: start, stop or status of a tier."""
+"""Runs inside the namespace, for the commands outside: what they do to a tier or a component."""
 
 import json
 import os
@@ -31,10 +31,13 @@ def forwarder(settings: Settings) -> Component:
     )
 
 
-def act(action: str, settings: Settings, run: Run) -> None:
+def act(settings: Settings, run: Run, action: str, *words: str) -> None:
     """Do one action and print what the command outside shows or reads."""
     if action == "stop":
         tiers.bring_down(settings)
+    elif action in {"stop-one", "restart-one"}:
+        act_on_one = tiers.stop_one if action == "stop-one" else tiers.restart_one
+        act_on_one(settings, run, words[0], kill="--kill" in words)
     elif action == "status":
         states = tiers.states(settings, run)
         print(json.dumps([{**asdict(state), "log": str(state.log)} for state in states]))
@@ -50,7 +53,7 @@ def main() -> int:
     run = read_run(settings)
     try:
         if run:
-            act(sys.argv[1], settings, run)
+            act(settings, run, *sys.argv[1:])
     except (SandboxError, MissingTool) as error:
         print(error, file=sys.stderr)
         return 1

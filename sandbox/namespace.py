@@ -78,6 +78,23 @@ def entry(settings: Settings) -> tuple[str, ...] | None:
     return ("nsenter", *names, f"--wd={Path.cwd()}", "--")
 
 
+def act(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run one of this package's actions inside, where the components' pids and ports are."""
+    environment = {
+        **os.environ,
+        **python_environment(),
+        "SANDBOX_STATE": str(settings.directory),
+        "SANDBOX_PORT_BASE": str(settings.ports.base),
+    }
+    return subprocess.run(
+        [*(entry(settings) or ()), sys.executable, "-m", "sandbox.inside", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
 def destroy(settings: Settings) -> None:
     """End the namespace and with it every process inside, and wait until they are gone."""
     holder = processes.running_pid(settings, processes.NAMESPACE)

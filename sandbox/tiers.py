@@ -95,6 +95,38 @@ def bring_down(settings: Settings) -> None:
         processes.stop(settings, [name])
 
 
+def stop_one(settings: Settings, run: Run, name: str, *, kill: bool) -> None:
+    """Stop one component, or kill it as a crash would.
+
+    Raises:
+        SandboxError: The tier has no such component.
+    """
+    _named(settings, run, name)
+    processes.stop(settings, [name], kill=kill)
+
+
+def restart_one(settings: Settings, run: Run, name: str, *, kill: bool) -> None:
+    """Stop or kill one component, start it again and wait until it is ready.
+
+    Raises:
+        SandboxError: The tier has no such component, or it does not become ready.
+    """
+    component = _named(settings, run, name)
+    processes.stop(settings, [name], kill=kill)
+    if name == core.kwok(settings).name:
+        cluster.release_nodes(settings)
+    processes.start(settings, component)
+    processes.wait_ready(settings, [component], _START_SECONDS)
+
+
+def _named(settings: Settings, run: Run, name: str) -> Component:
+    known = {component.name: component for component in components(settings, run)}
+    if name not in known:
+        message = f"there is no component {name!r}: choose one of {', '.join(known)}"
+        raise SandboxError(message)
+    return known[name]
+
+
 def states(settings: Settings, run: Run) -> tuple[State, ...]:
     """Return the state of every component of the tier, in the order of their start."""
     return tuple(
