@@ -93,7 +93,7 @@ engine:
 	@$(PYTHON) -m tools install engine core $(filter full,$(SANDBOX))
 
 test-tools:
-	@$(PYTHON) -m tools install engine core full actionlint policies
+	@$(PYTHON) -m tools install engine core full tests actionlint policies
 
 actionlint:
 	@$(PYTHON) -m tools install actionlint

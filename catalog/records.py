@@ -207,7 +207,8 @@ class Gpu:
     """One GPU device as the container runtime hands it out.
 
     `visible_gib` is the total that torch reports, which vLLM multiplies by its utilisation; never
-    the marketed GB. `weight_only` lists the quantisations that run by unpacking to 16 bits.
+    the marketed GB, and `memory_bandwidth` the peak in 10**9 bytes/s. `weight_only` lists the
+    quantisations that run by unpacking to 16 bits.
     `product_labels` are values of `product_label_key` on nodes that have this device,
     `vllm_args` are flags that the device needs whatever the model, and `mig` are the profiles of
     its instances, none where it has no MIG.
@@ -217,6 +218,7 @@ class Gpu:
     vendor: Vendor
     name: str
     visible_gib: float
+    memory_bandwidth: int
     architecture: str
     compute_capability: tuple[int, int] | None
     dtypes: tuple[DataType, ...]
@@ -250,6 +252,8 @@ class Gpu:
             key=f"{self.key}-mig-{profile.name}",
             name=f"{self.name}, MIG {profile.name}",
             visible_gib=profile.visible_gib,
+            # Instances divide the memory's channels as they divide its size.
+            memory_bandwidth=round(self.memory_bandwidth * profile.visible_gib / self.visible_gib),
             resource_name=resource,
             product_label_key=f"{resource}.product",
             product_labels=tuple(f"{label}-MIG-{profile.name}" for label in self.product_labels),

@@ -1,4 +1,4 @@
-"""Command line of the sandbox: start, status, stop and exec."""
+"""Command line of the sandbox: start, status, stop, restart and exec."""
 
 import argparse
 import os
@@ -25,8 +25,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     start = commands.add_parser("start", help="start it, or add the full tier to a running core")
     start.add_argument("tier", nargs="?", choices=("core", "full"), default="core")
     commands.add_parser("status", help="show its processes; exit 0 only if all are ready")
-    stop = commands.add_parser("stop", help="stop what start started")
-    stop.add_argument("--wipe", action="store_true", help="also remove its data")
+    stop = commands.add_parser("stop", help="stop what start started, or one component of it")
+    stop.add_argument("component", nargs="?")
+    stop.add_argument("--wipe", action="store_true", help="also remove the data of all")
+    restart = commands.add_parser("restart", help="stop one component and start it again")
+    restart.add_argument("component")
+    for command in (stop, restart):
+        command.add_argument(
+            "--kill", action="store_true", help="end the component as a crash does"
+        )
     execute = commands.add_parser("exec", help="run a command where the components run")
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser.parse_args(arguments)
@@ -36,15 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; a mistake is one message without a traceback."""
     parsed = parse(arguments)
     try:
-        settings = Settings.from_environment(os.environ)
-        if parsed.command == "start":
-            return _start(settings, parsed)
-        if parsed.command == "stop":
-            lifecycle.stop(settings, print, wipe=parsed.wipe)
-            return 0
-        if parsed.command == "status":
-            return _status(settings)
-        return _execute(settings, parsed.words)
+        return _COMMANDS[parsed.command](Settings.from_environment(os.environ), parsed)
     except (SandboxError, locate.MissingTool) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
@@ -74,7 +73,29 @@ def _start(settings: Settings, parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _status(settings: Settings) -> int:
+def _stop(settings: Settings, parsed: argparse.Namespace) -> int:
+    if parsed.component is None:
+        if parsed.kill:
+            message = "--kill ends one component: python -m sandbox stop COMPONENT --kill"
+            raise SandboxError(message)
+        lifecycle.stop(settings, print, wipe=parsed.wipe)
+    else:
+        if parsed.wipe:
+            message = "--wipe removes the data of all components: leave out the component"
+            raise SandboxError(message)
+        lifecycle.stop_one(settings, parsed.component, kill=parsed.kill)
+        print(f"{parsed.component} is stopped; `python -m sandbox start` starts it again")
+    return 0
+
+
+def _restart(settings: Settings, parsed: argparse.Namespace) -> int:
+    began = time.monotonic()
+    lifecycle.restart_one(settings, parsed.component, kill=parsed.kill)
+    print(f"{parsed.component} is ready after {time.monotonic() - began:.1f} s")
+    return 0
+
+
+def _status(settings: Settings, _parsed: argparse.Namespace) -> int:
     states = lifecycle.status(settings)
     if not states:
         print("the sandbox is not running: start it with `python -m sandbox start`")
@@ -83,16 +104,24 @@ def _status(settings: Settings) -> int:
     return 0 if all(state.ready for state in states) else 1
 
 
-def _execute(settings: Settings, words: Sequence[str]) -> int:
-    if not words:
+def _execute(settings: Settings, parsed: argparse.Namespace) -> int:
+    if not parsed.words:
         message = "exec needs a command: python -m sandbox exec COMMAND [ARGUMENT...]"
         raise SandboxError(message)
-    command = lifecycle.command(settings, words)
+    command = lifecycle.command(settings, parsed.words)
     tools = str(locate.program("kubectl").parent)
     os.environ["KUBECONFIG"] = str(settings.kubeconfig)
     os.environ["PATH"] = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])
     os.execvp(command[0], command)  # noqa: S606 - runs what the user asks for, without a shell
 
+
+_COMMANDS = {
+    "start": _start,
+    "stop": _stop,
+    "restart": _restart,
+    "status": _status,
+    "exec": _execute,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -20,10 +20,19 @@ _CRDS = (
     "http-add-on-crds.yaml",
     "traefik-crds.yaml",
     "leaderworkerset-crds.yaml",
+    "gateway-api-crds.yaml",
 )
+# No operator of these runs here.
+_SPARE_CRDS = ("cert-manager-crds.yaml", "external-secrets-crds.yaml")
 # The list that client-go reads at once, which lags behind those of single groups.
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_GROUPS = {"http.keda.sh", "keda.sh", "leaderworkerset.x-k8s.io", "traefik.io"}
+_GROUPS = {
+    "gateway.networking.k8s.io",
+    "http.keda.sh",
+    "keda.sh",
+    "leaderworkerset.x-k8s.io",
+    "traefik.io",
+}
 # KWOK's own volume stages bind claims behind the real controller's back: stages.yaml has others.
 _KWOK_KINDS = ("Node", "Pod")
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -53,6 +62,15 @@ def apply_core(settings: Settings) -> None:
     _apply(settings, [locate.manifests() / name for name in _CRDS], "")
 
 
+def apply_spare_definitions(settings: Settings) -> None:
+    """Apply the definitions of resources that are only checked.
+
+    Raises:
+        SandboxError: kubectl refuses one.
+    """
+    _apply(settings, [locate.manifests() / name for name in _SPARE_CRDS], "")
+
+
 def apply_full(settings: Settings, address: str) -> None:
     """Apply Services, aggregated API and webhooks of the operators, and configure LeaderWorkerSet.
 
@@ -72,11 +90,27 @@ def apply_full(settings: Settings, address: str) -> None:
         "SCALER_PORT": ports.external_scaler,
         "WEBHOOK_PORT": ports.keda_webhooks,
     }
-    names = ("keda.yaml", "keda-webhooks.yaml", "http-add-on.yaml", "lws-webhooks.yaml")
+    names = (
+        "namespaces.yaml",
+        "keda.yaml",
+        "keda-webhooks.yaml",
+        "http-add-on.yaml",
+        "lws-webhooks.yaml",
+    )
     text = "\n---\n".join((MANIFESTS / name).read_text() for name in names)
     _apply(settings, [], Template(text).substitute(values))
     configuration = (MANIFESTS / "lws-configuration.yaml").read_text()
     settings.lws.write_text(Template(configuration).substitute(values))
+
+
+def has_gateway(settings: Settings) -> bool:
+    """Apply the Gateway; False while its kind, just defined, is not served yet."""
+    text = (MANIFESTS / "gateway.yaml").read_text()
+    try:
+        _apply(settings, [], Template(text).substitute(INGRESS_PORT=settings.ports.ingress))
+    except SandboxError:
+        return False
+    return True
 
 
 def all_nodes_ready(settings: Settings) -> bool:

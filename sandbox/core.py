@@ -2,7 +2,7 @@
 
 from sandbox.probes import HttpProbe
 from sandbox.processes import Component
-from sandbox.state import ALIAS, Settings
+from sandbox.state import ALIAS, POD_NETWORK, Settings
 from tools import locate
 
 
@@ -109,7 +109,7 @@ def kwok(settings: Settings) -> Component:
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             "--node-lease-duration-seconds=40",
             f"--server-address=127.0.0.1:{settings.ports.kwok}",
-            "--cidr=10.244.0.1/16",
+            f"--cidr={POD_NETWORK}",
         ),
         probe=HttpProbe(port=settings.ports.kwok, path="/healthz"),
     )

@@ -1,6 +1,9 @@
 """Components that the full tier adds: KEDA, its HTTP add-on, Traefik and LeaderWorkerSet."""
 
-from sandbox.probes import HttpProbe, TcpProbe
+import sys
+
+from sandbox.namespace import python_environment
+from sandbox.probes import DnsProbe, HttpProbe, TcpProbe
 from sandbox.processes import Component
 from sandbox.state import Run, Settings
 from tools import locate
@@ -18,8 +21,13 @@ _KEDA_ENVIRONMENT = {
 
 
 def components(settings: Settings, run: Run) -> tuple[Component, ...]:
-    """Return the components that the full tier adds to the core tier."""
+    """Return the components that the full tier adds to the core tier.
+
+    Where all addresses of pods are local, a process answers at them.
+    """
+    own = (_resolver(settings), _model_stand_in(settings)) if run.mode == "namespace" else ()
     return (
+        *own,
         _keda_operator(settings),
         _keda_adapter(settings),
         _keda_webhooks(settings),
@@ -28,6 +36,32 @@ def components(settings: Settings, run: Run) -> tuple[Component, ...]:
         _http_scaler(settings),
         _traefik(settings, run.address),
         _leader_worker_set(settings),
+    )
+
+
+def _resolver(settings: Settings) -> Component:
+    port = settings.ports.dns
+    return Component(
+        name="resolver",
+        command=(sys.executable, "-m", "sandbox.resolver", str(port)),
+        environment=python_environment(),
+        probe=DnsProbe(port=port),
+    )
+
+
+def _model_stand_in(settings: Settings) -> Component:
+    ports = settings.ports
+    return Component(
+        name="model-stand-in",
+        command=(
+            sys.executable,
+            "-m",
+            "sandbox.model_stand_in",
+            str(ports.model),
+            str(ports.stand_in_control),
+        ),
+        environment=python_environment(),
+        probe=HttpProbe(port=ports.stand_in_control, path="/pods"),
     )
 
 
@@ -162,6 +196,9 @@ def _traefik(settings: Settings, address: str) -> Component:
         command=(
             str(locate.program("traefik")),
             f"--entrypoints.web.address=127.0.0.1:{ports.ingress}",
+            f"--entrypoints.websecure.address=127.0.0.1:{ports.ingress_tls}",
+            # With a certificate of Traefik's own where a route names none.
+            "--entrypoints.websecure.http.tls=true",
             f"--entrypoints.ping.address=127.0.0.1:{ports.ingress_ping}",
             "--ping=true",
             "--ping.entrypoint=ping",
@@ -169,6 +206,8 @@ def _traefik(settings: Settings, address: str) -> Component:
             "--providers.kubernetesingress.allowexternalnameservices=true",
             f"--providers.kubernetesingress.ingressendpoint.ip={address}",
             "--providers.kubernetescrd=true",
+            "--providers.kubernetesgateway=true",
+            f"--providers.kubernetesgateway.statusaddress.ip={address}",
             "--providers.kubernetescrd.allowexternalnameservices=true",
             "--log.level=INFO",
             "--log.nocolor=true",

@@ -1,11 +1,11 @@
-"""Runs inside the namespace, for the commands outside: start, stop or status of a tier."""
+"""Runs inside the namespace, for the commands outside: what they do to a tier or a component."""
 
 import json
 import os
 import sys
 from dataclasses import asdict
 
-from sandbox import processes, tiers
+from sandbox import ports, processes, tiers
 from sandbox.namespace import python_environment
 from sandbox.probes import FileProbe
 from sandbox.processes import Component
@@ -15,12 +15,7 @@ from tools.locate import MissingTool
 
 def forwarder(settings: Settings) -> Component:
     """Describe the namespace's end of the way in."""
-    ports = settings.ports
-    routes = (
-        f"apiserver={ports.apiserver}",
-        f"ingress={ports.ingress}",
-        f"interceptor={ports.interceptor_proxy}",
-    )
+    routes = ports.routes(settings.ports)
     return Component(
         name="forwarder-inside",
         command=(
@@ -29,17 +24,20 @@ def forwarder(settings: Settings) -> Component:
             "sandbox.forwarder",
             "inside",
             str(settings.sockets),
-            *routes,
+            *(f"{route.name}={route.inside}" for route in routes),
         ),
         environment=python_environment(),
-        probe=FileProbe(path=settings.sockets / "interceptor"),
+        probe=FileProbe(path=settings.sockets / routes[-1].name),
     )
 
 
-def act(action: str, settings: Settings, run: Run) -> None:
+def act(settings: Settings, run: Run, action: str, *words: str) -> None:
     """Do one action and print what the command outside shows or reads."""
     if action == "stop":
         tiers.bring_down(settings)
+    elif action in {"stop-one", "restart-one"}:
+        act_on_one = tiers.stop_one if action == "stop-one" else tiers.restart_one
+        act_on_one(settings, run, words[0], kill="--kill" in words)
     elif action == "status":
         states = tiers.states(settings, run)
         print(json.dumps([{**asdict(state), "log": str(state.log)} for state in states]))
@@ -55,7 +53,7 @@ def main() -> int:
     run = read_run(settings)
     try:
         if run:
-            act(sys.argv[1], settings, run)
+            act(settings, run, *sys.argv[1:])
     except (SandboxError, MissingTool) as error:
         print(error, file=sys.stderr)
         return 1

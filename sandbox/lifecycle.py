@@ -1,9 +1,7 @@
 """What the commands start, stop and status do."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -81,6 +79,46 @@ def stop(settings: Settings, say: Say, *, wipe: bool) -> None:
             _wipe(settings)
 
 
+def stop_one(settings: Settings, name: str, *, kill: bool) -> None:
+    """Stop or kill one component of the running sandbox; `start` starts it again.
+
+    Raises:
+        SandboxError: The sandbox is not running, or has no such component.
+    """
+    _act_on_one(settings, "stop-one", name, kill=kill)
+
+
+def restart_one(settings: Settings, name: str, *, kill: bool) -> None:
+    """Stop or kill one component of the running sandbox, and start it again.
+
+    Raises:
+        SandboxError: The sandbox is not running, it has no such component, or that is not ready
+            after a minute.
+    """
+    _act_on_one(settings, "restart-one", name, kill=kill)
+
+
+def _act_on_one(settings: Settings, action: str, name: str, *, kill: bool) -> None:
+    with exclusive(settings):
+        run = _running(settings)
+        recorded = _recorded(settings, run)
+        if run.mode == "namespace":
+            done = namespace.act(recorded, action, name, *(["--kill"] if kill else []))
+            if done.returncode:
+                raise SandboxError(done.stderr.strip())
+        else:
+            act = tiers.stop_one if action == "stop-one" else tiers.restart_one
+            act(recorded, run, name, kill=kill)
+
+
+def _running(settings: Settings) -> Run:
+    run = read_run(settings)
+    if run is None or not _is_alive(settings, run):
+        message = "the sandbox is not running: start it with `python -m sandbox start`"
+        raise SandboxError(message)
+    return run
+
+
 def status(settings: Settings) -> tuple[State, ...]:
     """Return the state of every process of the running tier; none when nothing was started."""
     run = read_run(settings)
@@ -93,10 +131,7 @@ def command(settings: Settings, arguments: Sequence[str]) -> list[str]:
     Raises:
         SandboxError: The sandbox is not running.
     """
-    run = read_run(settings)
-    if run is None or not _is_alive(settings, run):
-        message = "the sandbox is not running: start it with `python -m sandbox start`"
-        raise SandboxError(message)
+    _running(settings)
     return [*(namespace.entry(settings) or ()), *arguments]
 
 
@@ -107,7 +142,7 @@ def _bring_up(settings: Settings, run: Run, allowed: Sequence[str], say: Say) ->
         tiers.bring_up(settings, run, say)
         return
     namespace.create(settings, allowed)
-    done = _inside(settings, "start")
+    done = namespace.act(settings, "start")
     if done.returncode:
         raise SandboxError(done.stderr.strip())
     say(done.stdout.strip())
@@ -118,8 +153,7 @@ def _bring_up(settings: Settings, run: Run, allowed: Sequence[str], say: Say) ->
 
 def _forwarder(settings: Settings) -> Component:
     """Describe this machine's end of the way in, to the ports that programs here may call."""
-    names = ("apiserver", "ingress", "interceptor")
-    routes = [f"{name}={getattr(settings.ports, name)}" for name in names]
+    routes = [f"{route.name}={route.outside}" for route in ports.routes(settings.ports)]
     return Component(
         name=processes.FORWARDER,
         command=(
@@ -136,11 +170,11 @@ def _forwarder(settings: Settings) -> Component:
 
 
 def _addresses(settings: Settings, run: Run) -> str:
-    ports = settings.ports
-    addresses = [f"API server https://127.0.0.1:{ports.apiserver}"]
+    own = settings.ports
+    addresses = [f"API server https://127.0.0.1:{own.apiserver}"]
     if run.tier == "full":
-        interceptor = ports.interceptor if run.mode == "namespace" else ports.interceptor_proxy
-        addresses.append(f"Traefik http://127.0.0.1:{ports.ingress}")
+        interceptor = own.interceptor if run.mode == "namespace" else own.interceptor_proxy
+        addresses.append(f"Traefik http://127.0.0.1:{own.ingress}")
         addresses.append(f"interceptor http://127.0.0.1:{interceptor}")
     return ", ".join(addresses)
 
@@ -149,7 +183,7 @@ def _stop(settings: Settings, run: Run) -> None:
     if run.mode == "namespace":
         processes.stop(settings, [processes.FORWARDER])
         if _is_alive(settings, run):
-            _inside(settings, "stop")
+            namespace.act(settings, "stop")
         namespace.destroy(settings)
     else:
         tiers.bring_down(settings)
@@ -176,7 +210,7 @@ def _states(settings: Settings, run: Run) -> tuple[State, ...]:
         return tiers.states(settings, run)
     inside: tuple[State, ...] = ()
     if _is_alive(settings, run):
-        done = _inside(settings, "status")
+        done = namespace.act(settings, "status")
         if done.returncode:
             raise SandboxError(done.stderr.strip())
         pids = namespace.outside_pids(settings)
@@ -206,23 +240,6 @@ def _forwarder_state(settings: Settings) -> State:
         pid=pid,
         ready=ready,
         log=processes.log_path(settings, processes.FORWARDER),
-    )
-
-
-def _inside(settings: Settings, action: str) -> subprocess.CompletedProcess[str]:
-    """Run one of this package's actions inside the namespace, where its pids and ports are."""
-    environment = {
-        **os.environ,
-        **namespace.python_environment(),
-        "SANDBOX_STATE": str(settings.directory),
-        "SANDBOX_PORT_BASE": str(settings.ports.base),
-    }
-    return subprocess.run(
-        [*(namespace.entry(settings) or ()), sys.executable, "-m", "sandbox.inside", action],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
     )
 
 

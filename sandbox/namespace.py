@@ -52,7 +52,9 @@ def create(settings: Settings, allowed: Sequence[str]) -> None:
     if processes.running_pid(settings, processes.NAMESPACE) is None:
         ready.unlink(missing_ok=True)
     write_hosts(settings)
-    arguments = (str(settings.hosts_file), str(ready))
+    # Without `ndots`, a name with one dot in it is asked for as it is.
+    settings.resolver_file.write_text("nameserver 127.0.0.1\n")
+    arguments = (str(settings.hosts_file), str(settings.resolver_file), str(ready))
     holder = Component(
         name=processes.NAMESPACE,
         command=("unshare", *allowed, "--", sys.executable, "-m", "sandbox.hold", *arguments),
@@ -74,6 +76,23 @@ def entry(settings: Settings) -> tuple[str, ...] | None:
     if not Path(f"/proc/{holder}/ns/user").samefile("/proc/self/ns/user"):
         names = [f"--user=/proc/{holder}/ns/user", "--preserve-credentials", *names]
     return ("nsenter", *names, f"--wd={Path.cwd()}", "--")
+
+
+def act(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run one of this package's actions inside, where the components' pids and ports are."""
+    environment = {
+        **os.environ,
+        **python_environment(),
+        "SANDBOX_STATE": str(settings.directory),
+        "SANDBOX_PORT_BASE": str(settings.ports.base),
+    }
+    return subprocess.run(
+        [*(entry(settings) or ()), sys.executable, "-m", "sandbox.inside", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
 
 
 def destroy(settings: Settings) -> None:

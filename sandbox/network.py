@@ -4,6 +4,7 @@ import fcntl
 import socket
 import struct
 from collections.abc import Sequence
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 # Requests of netdevice(7); an address on lo:0 is a second one of the loopback interface.
@@ -19,14 +20,16 @@ CLUSTER_NAMES = (
 )
 
 
-def bring_up_loopback(alias: str) -> None:
-    """Bring lo up and give it a second address; OSError without the right to."""
+def bring_up_loopback(*networks: IPv4Interface) -> None:
+    """Bring lo up and make every address of these networks local; OSError without the right to."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH22x", b"lo", 0))
         flags = struct.unpack_from("H", answer, 16)[0] | _IFF_UP
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags))
-        fcntl.ioctl(control, _SIOCSIFADDR, _address_request("lo:0", alias))
-        fcntl.ioctl(control, _SIOCSIFNETMASK, _address_request("lo:0", "255.255.255.255"))
+        for index, network in enumerate(networks):
+            alias = f"lo:{index}"
+            fcntl.ioctl(control, _SIOCSIFADDR, _address_request(alias, str(network.ip)))
+            fcntl.ioctl(control, _SIOCSIFNETMASK, _address_request(alias, str(network.netmask)))
 
 
 def machine_address() -> str | None:

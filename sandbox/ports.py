@@ -2,11 +2,53 @@
 
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.state import Ports, Run, SandboxError
 
 _LISTENING = "0A"  # TCP_LISTEN as /proc/net/tcp writes it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A port of 127.0.0.1 on this machine that leads to one inside the namespace."""
+
+    name: str
+    outside: int
+    inside: int
+    purpose: str
+
+
+def routes(ports: Ports) -> tuple[Route, ...]:
+    """Return the ways into the namespace."""
+    return (
+        Route(
+            name="apiserver",
+            outside=ports.apiserver,
+            inside=ports.apiserver,
+            purpose="kube-apiserver",
+        ),
+        Route(name="ingress", outside=ports.ingress, inside=ports.ingress, purpose="Traefik"),
+        Route(
+            name="ingress-tls",
+            outside=ports.ingress_tls,
+            inside=ports.ingress_tls,
+            purpose="Traefik's TLS",
+        ),
+        Route(
+            name="stand-in-control",
+            outside=ports.stand_in_control,
+            inside=ports.stand_in_control,
+            purpose="the model stand-in's control",
+        ),
+        Route(
+            name="interceptor",
+            outside=ports.interceptor,
+            inside=ports.interceptor_proxy,
+            purpose="the HTTP add-on's interceptor",
+        ),
+    )
 
 
 def needed(ports: Ports, run: Run) -> Mapping[int, str]:
@@ -20,11 +62,7 @@ def needed(ports: Ports, run: Run) -> Mapping[int, str]:
         ports.kwok: "kwok",
     }
     if run.mode == "namespace":
-        return {
-            ports.apiserver: "kube-apiserver",
-            ports.ingress: "Traefik",
-            ports.interceptor: "the HTTP add-on's interceptor",
-        }
+        return {route.outside: route.purpose for route in routes(ports)}
     if run.tier == "core":
         return control_plane
     return control_plane | {
@@ -42,6 +80,7 @@ def needed(ports: Ports, run: Run) -> Mapping[int, str]:
         ports.interceptor_proxy: "the HTTP add-on's interceptor",
         ports.external_scaler: "the HTTP add-on's scaler",
         ports.ingress: "Traefik",
+        ports.ingress_tls: "Traefik's TLS",
         ports.ingress_ping: "Traefik's health",
         ports.lws_webhooks: "lws's webhooks",
         ports.lws_health: "lws's health",

@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,25 @@ class TcpProbe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DnsProbe:
+    """Ready when a query over UDP on loopback is answered."""
+
+    port: int
+
+    def __call__(self) -> bool:
+        """Ask once, for the address of kubernetes.default."""
+        header = struct.pack("!6H", 1, 0, 1, 0, 0, 0)
+        try:
+            with socket.socket(type=socket.SOCK_DGRAM) as client:
+                client.settimeout(_TIMEOUT_SECONDS)
+                client.connect(("127.0.0.1", self.port))
+                client.send(header + b"\x0akubernetes\x07default\x00\x00\x01\x00\x01")
+                return bool(client.recv(512))
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileProbe:
     """Ready when a file exists that the component makes once it serves."""
 
@@ -68,4 +88,4 @@ class FileProbe:
         return self.path.exists()
 
 
-Probe = HttpProbe | TcpProbe | FileProbe
+Probe = HttpProbe | TcpProbe | DnsProbe | FileProbe

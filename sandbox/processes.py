@@ -140,18 +140,31 @@ def wait_until(description: str, condition: Callable[[], bool], seconds: float) 
         time.sleep(_POLL_SECONDS)
 
 
-def stop(settings: Settings, names: Sequence[str]) -> None:
-    """End components by SIGTERM, and by SIGKILL those that take longer than 5 s."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+def stop(settings: Settings, names: Sequence[str], *, kill: bool = False) -> None:
+    """End components by SIGTERM, and by SIGKILL those that take longer than 5 s; kill: at once."""
+    for number in (signal.SIGKILL,) if kill else (signal.SIGTERM, signal.SIGKILL):
         alive = [pid for name in names if (pid := running_pid(settings, name))]
         for pid in alive:
             send(pid, number)
         deadline = time.monotonic() + _GRACE_SECONDS
-        while time.monotonic() < deadline and any(running_pid(settings, name) for name in names):
+        while time.monotonic() < deadline and (
+            any(running_pid(settings, name) for name in names)
+            or not all(_has_let_go(pid) for pid in alive)
+        ):
             time.sleep(_POLL_SECONDS)
     for name in names:
         if running_pid(settings, name) is None:
             (settings.pids / f"{name}.json").unlink(missing_ok=True)
+
+
+def _has_let_go(pid: int) -> bool:
+    """Tell whether a process has closed its ports, which it does after its command line is gone."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return True
+    # The state follows the name, which may hold anything but ends with the last bracket.
+    return status.rpartition(")")[2].split()[0] in {"Z", "X"}
 
 
 def send(pid: int, number: signal.Signals) -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,6 +17,8 @@ MANIFESTS = Path(__file__).resolve().parent / "manifests"
 CONTEXT = "mistral-vllm-sandbox"
 # Of the benchmarking range of RFC 2544: never routed, and unlike 127/8 allowed in EndpointSlices.
 ALIAS = "198.18.0.1"
+# Of the other half of that range: pods' addresses.
+POD_NETWORK = IPv4Interface("198.19.0.1/16")
 DEFAULT_PORT_BASE = 16440
 HIGHEST_OFFSET = 62
 
@@ -48,6 +51,8 @@ class Ports:
     scaler_metrics: int
     lws_webhooks: int
     lws_health: int
+    stand_in_control: int
+    ingress_tls: int
     ingress: int
     ingress_ping: int
     # Where the interceptor's proxy port is reached from outside the namespace.
@@ -55,6 +60,9 @@ class Ports:
     # As in the HTTP add-on's Helm chart, since manifests of other programs name these two.
     interceptor_proxy: int = 8080
     external_scaler: int = 9090
+    # vLLM's own, on all addresses of the pods.
+    model: int = 8000
+    dns: int = 53
 
     @classmethod
     def counted_from(cls, base: int) -> Self:
@@ -80,6 +88,8 @@ class Ports:
             scaler_metrics=base + 23,
             lws_webhooks=base + 30,
             lws_health=base + 31,
+            stand_in_control=base + 40,
+            ingress_tls=base + 59,
             ingress=base + 60,
             ingress_ping=base + 61,
             interceptor=base + HIGHEST_OFFSET,
@@ -161,6 +171,11 @@ class Settings:
         """File that is /etc/hosts inside the namespace."""
         return self.directory / "hosts"
 
+    @property
+    def resolver_file(self) -> Path:
+        """File that is /etc/resolv.conf inside the namespace."""
+        return self.directory / "resolv.conf"
+
     def prepare(self) -> None:
         """Make the directories, closed to other users."""
         for directory in (self.directory, self.logs, self.pids, self.sockets):
@@ -179,6 +194,7 @@ OWN_ENTRIES = (
     "lws.yaml",
     "pids",
     "pki",
+    "resolv.conf",
     "run.json",
     "sockets",
 )

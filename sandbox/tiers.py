@@ -1,7 +1,8 @@
 """Start, stop and state of a tier's components, wherever this process runs."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,20 +63,28 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     for component in others[:3]:
         processes.start(settings, component)
     cluster.apply_core(settings)
-    if run.tier == "full":
-        cluster.apply_full(settings, run.address)
-        # An operator that meets an unknown kind tries again only after ten seconds. After a quick
-        # restart the list of kinds can stay old until KEDA's adapter answers, so the wait is short
-        # and the start goes on without it.
-        with contextlib.suppress(SandboxError):
-            served = partial(cluster.serves_custom_resources, settings)
-            processes.wait_until("the custom resources are served", served, _KINDS_SECONDS)
-        for component in others[3:]:
-            processes.start(settings, component)
-    processes.wait_ready(settings, others, _START_SECONDS)
+    with ThreadPoolExecutor() as beside:
+        spare = beside.submit(cluster.apply_spare_definitions, settings)
+        if run.tier == "full":
+            _start_operators(settings, run, others[3:])
+        processes.wait_ready(settings, others, _START_SECONDS)
+        spare.result()
     _wait(settings, "all nodes are Ready", cluster.all_nodes_ready)
     _wait(settings, "the default ServiceAccount exists", _has_service_account)
     say(f"{len(others) + 2} components are ready")
+
+
+def _start_operators(settings: Settings, run: Run, operators: Sequence[Component]) -> None:
+    cluster.apply_full(settings, run.address)
+    # An operator that meets an unknown kind tries again only after ten seconds. After a quick
+    # restart the list of kinds can stay old until KEDA's adapter answers, so the wait is short
+    # and the start goes on without it.
+    with contextlib.suppress(SandboxError):
+        served = partial(cluster.serves_custom_resources, settings)
+        processes.wait_until("the custom resources are served", served, _KINDS_SECONDS)
+    for component in operators:
+        processes.start(settings, component)
+    _wait(settings, "the Gateway is there", cluster.has_gateway)
 
 
 def bring_down(settings: Settings) -> None:
@@ -84,6 +93,38 @@ def bring_down(settings: Settings) -> None:
     processes.stop(settings, [name for name in names if name not in _LAST_TO_STOP])
     for name in _LAST_TO_STOP:
         processes.stop(settings, [name])
+
+
+def stop_one(settings: Settings, run: Run, name: str, *, kill: bool) -> None:
+    """Stop one component, or kill it as a crash would.
+
+    Raises:
+        SandboxError: The tier has no such component.
+    """
+    _named(settings, run, name)
+    processes.stop(settings, [name], kill=kill)
+
+
+def restart_one(settings: Settings, run: Run, name: str, *, kill: bool) -> None:
+    """Stop or kill one component, start it again and wait until it is ready.
+
+    Raises:
+        SandboxError: The tier has no such component, or it does not become ready.
+    """
+    component = _named(settings, run, name)
+    processes.stop(settings, [name], kill=kill)
+    if name == core.kwok(settings).name:
+        cluster.release_nodes(settings)
+    processes.start(settings, component)
+    processes.wait_ready(settings, [component], _START_SECONDS)
+
+
+def _named(settings: Settings, run: Run, name: str) -> Component:
+    known = {component.name: component for component in components(settings, run)}
+    if name not in known:
+        message = f"there is no component {name!r}: choose one of {', '.join(known)}"
+        raise SandboxError(message)
+    return known[name]
 
 
 def states(settings: Settings, run: Run) -> tuple[State, ...]:

@@ -2,10 +2,10 @@
 
 from functools import cache
 
-from tools import checks, cluster_programs, engine
+from tools import checks, cluster_programs, engine, manifest_files, programs_for_tests
 from tools.records import Artifact, Platform, this_platform
 
-GROUPS = ("engine", "core", "full", "actionlint", "policies")
+GROUPS = ("engine", "core", "full", "tests", "actionlint", "policies")
 
 
 @cache
@@ -25,11 +25,14 @@ def all_artifacts(target: Platform | None = None) -> tuple[Artifact, ...]:
         engine.pulumi_home(provider),
         control_plane,
         cluster_programs.kwok(target),
-        cluster_programs.manifests(),
+        manifest_files.manifests(),
         cluster_programs.keda(),
         cluster_programs.http_add_on(),
         cluster_programs.traefik(target),
         cluster_programs.leader_worker_set(),
+        programs_for_tests.vegeta(target),
+        programs_for_tests.prometheus(target),
+        programs_for_tests.oauth2_proxy(target),
         checks.actionlint(target),
         checks.checkov(),
         checks.network_config_analyzer(),

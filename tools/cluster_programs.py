@@ -1,33 +1,21 @@
 """The artifacts of the groups `core` and `full`."""
 
 from tools.pins import released_version
-from tools.records import Artifact, GoBuild, Manifest, Platform, Program, Release
+from tools.records import Artifact, GoBuild, Platform, Program, Release
 from tools.release_urls import github, github_digests
 
-_KUBERNETES = "k8s.io/kubernetes"
+KUBERNETES = "k8s.io/kubernetes"
 _ETCD = "go.etcd.io/etcd/server/v3"
-_KWOK = "sigs.k8s.io/kwok"
-_KEDA = "github.com/kedacore/keda/v2"
-_HTTP_ADD_ON = "github.com/kedacore/http-add-on"
-_TRAEFIK = "github.com/traefik/traefik/v3"
-_LEADER_WORKER_SET = "sigs.k8s.io/lws"
-
-_KWOK_STAGES = (
-    "node/fast/node-initialize",
-    "node/heartbeat-with-lease/node-heartbeat-with-lease",
-    "pod/fast/pod-ready",
-    "pod/fast/pod-complete",
-    "pod/fast/pod-delete",
-    "volume/fast/pv-bind",
-    "volume/fast/pv-delete",
-    "volume/fast/pvc-provision",
-    "volume/fast/pvc-delete",
-)
+KWOK = "sigs.k8s.io/kwok"
+KEDA = "github.com/kedacore/keda/v2"
+HTTP_ADD_ON = "github.com/kedacore/http-add-on"
+TRAEFIK = "github.com/traefik/traefik/v3"
+LEADER_WORKER_SET = "sigs.k8s.io/lws"
 
 
 def control_plane(target: Platform) -> Artifact:
     """The API server, its companions and etcd: built from Go, they are one binary."""
-    version = released_version("cluster", _KUBERNETES)
+    version = released_version("cluster", KUBERNETES)
     etcd = released_version("cluster", _ETCD)
     names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
     commands = {"kubectl": ("version", "--client")}
@@ -97,7 +85,7 @@ def _control_plane_releases(
 
 def kwok(target: Platform) -> Artifact:
     """The simulator of nodes."""
-    version = released_version("cluster", _KWOK)
+    version = released_version("cluster", KWOK)
     return Artifact(
         name="kwok",
         group="core",
@@ -114,7 +102,7 @@ def kwok(target: Platform) -> Artifact:
             GoBuild(
                 program="kwok",
                 module="cluster",
-                package=f"{_KWOK}/cmd/kwok",
+                package=f"{KWOK}/cmd/kwok",
                 version=version,
                 seconds=10,
             ),
@@ -122,50 +110,9 @@ def kwok(target: Platform) -> Artifact:
     )
 
 
-def manifests() -> Artifact:
-    """The custom resource definitions, and the stages that KWOK plays."""
-    return Artifact(
-        name="manifests",
-        group="core",
-        version=released_version("cluster", _KUBERNETES),
-        manifests=(
-            Manifest(
-                name="keda-crds.yaml", module="cluster", path=_KEDA, kustomization="config/crd"
-            ),
-            Manifest(
-                name="http-add-on-crds.yaml",
-                module="cluster",
-                path=_HTTP_ADD_ON,
-                kustomization="config/crd",
-            ),
-            Manifest(
-                name="traefik-crds.yaml",
-                module="traefik",
-                path=_TRAEFIK,
-                files=(
-                    "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
-                ),
-            ),
-            Manifest(
-                name="leaderworkerset-crds.yaml",
-                module="leaderworkerset",
-                path=_LEADER_WORKER_SET,
-                files=("config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml",),
-            ),
-            Manifest(
-                name="kwok-stages.yaml",
-                module="cluster",
-                path=_KWOK,
-                files=tuple(f"kustomize/stage/{stage}.yaml" for stage in _KWOK_STAGES),
-            ),
-        ),
-        needs=("control-plane",),
-    )
-
-
 def keda() -> Artifact:
     """The autoscaler; released as images only."""
-    version = released_version("cluster", _KEDA)
+    version = released_version("cluster", KEDA)
     parts = {"operator": 208, "adapter": 14, "webhooks": 4}
     return Artifact(
         name="keda",
@@ -176,10 +123,10 @@ def keda() -> Artifact:
             GoBuild(
                 program=f"keda-{part}",
                 module="cluster",
-                package=f"{_KEDA}/cmd/{part}",
+                package=f"{KEDA}/cmd/{part}",
                 version=version,
                 seconds=seconds,
-                variables=((f"{_KEDA}/version.Version", version),),
+                variables=((f"{KEDA}/version.Version", version),),
             )
             for part, seconds in parts.items()
         ),
@@ -188,7 +135,7 @@ def keda() -> Artifact:
 
 def http_add_on() -> Artifact:
     """The part of KEDA that scales on requests; released as images only."""
-    version = released_version("cluster", _HTTP_ADD_ON)
+    version = released_version("cluster", HTTP_ADD_ON)
     parts = {"operator": 7, "scaler": 5, "interceptor": 4}
     return Artifact(
         name="http-add-on",
@@ -199,7 +146,7 @@ def http_add_on() -> Artifact:
             GoBuild(
                 program=f"http-add-on-{part}",
                 module="cluster",
-                package=f"{_HTTP_ADD_ON}/{part}",
+                package=f"{HTTP_ADD_ON}/{part}",
                 version=version,
                 seconds=seconds,
             )
@@ -210,7 +157,7 @@ def http_add_on() -> Artifact:
 
 def traefik(target: Platform) -> Artifact:
     """The ingress controller."""
-    version = released_version("traefik", _TRAEFIK)
+    version = released_version("traefik", TRAEFIK)
     archive = f"traefik_v{version}_{target.os}_{target.arch}.tar.gz"
     return Artifact(
         name="traefik",
@@ -228,10 +175,10 @@ def traefik(target: Platform) -> Artifact:
             GoBuild(
                 program="traefik",
                 module="traefik",
-                package=f"{_TRAEFIK}/cmd/traefik",
+                package=f"{TRAEFIK}/cmd/traefik",
                 version=version,
                 seconds=317,
-                variables=((f"{_TRAEFIK}/pkg/version.Version", version),),
+                variables=((f"{TRAEFIK}/pkg/version.Version", version),),
             ),
         ),
     )
@@ -239,7 +186,7 @@ def traefik(target: Platform) -> Artifact:
 
 def leader_worker_set() -> Artifact:
     """The operator of groups of pods over several nodes; released as images only."""
-    version = released_version("leaderworkerset", _LEADER_WORKER_SET)
+    version = released_version("leaderworkerset", LEADER_WORKER_SET)
     return Artifact(
         name="leaderworkerset",
         group="full",
@@ -249,10 +196,10 @@ def leader_worker_set() -> Artifact:
             GoBuild(
                 program="lws",
                 module="leaderworkerset",
-                package=f"{_LEADER_WORKER_SET}/cmd",
+                package=f"{LEADER_WORKER_SET}/cmd",
                 version=version,
                 seconds=90,
-                variables=((f"{_LEADER_WORKER_SET}/pkg/version.GitVersion", f"v{version}"),),
+                variables=((f"{LEADER_WORKER_SET}/pkg/version.GitVersion", f"v{version}"),),
             ),
         ),
     )

@@ -114,6 +114,7 @@ def _build(
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in build.variables)])
     output = str(binaries / build.program)
     command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", output]
+    command += ["-tags", ",".join(build.tags)] if build.tags else []
     log = cache.root() / "logs" / f"{cache.entry(artifact).name}-{build.program}.log"
     target = this_platform()
     status = session.run(

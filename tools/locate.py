@@ -25,7 +25,10 @@ def program(name: str) -> Path:
 
 
 def manifests() -> Path:
-    """Directory of `{keda,http-add-on,traefik,leaderworkerset}-crds.yaml` and `kwok-stages.yaml`.
+    """Directory of `kwok-stages.yaml` and of `*-crds.yaml`.
+
+    The definitions are those of keda, http-add-on, traefik, leaderworkerset, gateway-api,
+    cert-manager and external-secrets.
 
     Raises:
         MissingTool: the group `core` is not installed.

@@ -48,9 +48,7 @@ def suitable(program: Program) -> list[Path]:
     found = _find(program.name)
     version = _version(found, program)
     if not _satisfies(version, program):
-        major = program.version.split(".", maxsplit=1)[0]
-        later = f" or a later {major}.x" if program.minimum else ""
-        raise Unavailable(f"{found} is version {version}, not {program.version}{later}")
+        raise Unavailable(f"{found} is version {version}, not {_wanted(program)}")
     companions = [found.resolve().parent / name for name in program.beside]
     for companion in companions:
         if not os.access(companion, os.X_OK):
@@ -90,8 +88,20 @@ def _version(file: Path, program: Program) -> str:
 
 
 def _satisfies(version: str, program: Program) -> bool:
-    if not program.minimum:
-        return version == program.version
-    found = tuple(int(part) for part in version.split("."))
-    wanted = tuple(int(part) for part in program.version.split("."))
-    return found[0] == wanted[0] and found >= wanted
+    found, wanted = _numbers(version), _numbers(program.version)
+    if program.oldest:
+        return found >= _numbers(program.oldest)
+    if program.minimum:
+        return found[0] == wanted[0] and found >= wanted
+    return found == wanted
+
+
+def _wanted(program: Program) -> str:
+    if program.oldest:
+        return f"{program.oldest} or later"
+    major = program.version.split(".", maxsplit=1)[0]
+    return program.version + (f" or a later {major}.x" if program.minimum else "")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

@@ -18,14 +18,15 @@ class Program:
     """An executable, and when one found on PATH is suitable.
 
     `version_command` holds the arguments that make it print its version; without them it is never
-    taken from PATH. `minimum` accepts a later version of the same major. `beside` names programs
-    that must lie in the directory of the real file.
+    taken from PATH. `minimum` accepts a later version of the same major, `oldest` every version
+    from that on. `beside` names programs that must lie in the directory of the real file.
     """
 
     name: str
     version: str
     version_command: tuple[str, ...] = ()
     minimum: bool = False
+    oldest: str = ""
     beside: tuple[str, ...] = ()
 
 
@@ -57,8 +58,9 @@ class GoBuild:
     """A `go build` in a copy of `tools/<module>`.
 
     `variables` are string variables set by the linker, `sources` files copied into the module
-    before the build, `links` further names of the program, `seconds` the time of a cold build on
-    2 cores (measured on 2026-11-23), which orders builds and is shown to the user.
+    before the build, `links` further names of the program, `tags` build constraints that hold,
+    `seconds` the time of a cold build on 2 cores (measured on 2026-11-23), which orders builds and
+    is shown to the user.
     """
 
     program: str
@@ -69,6 +71,7 @@ class GoBuild:
     variables: tuple[tuple[str, str], ...] = ()
     sources: tuple[ModuleFile, ...] = ()
     links: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

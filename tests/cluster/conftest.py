@@ -17,8 +17,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def full_sandbox() -> Iterator[Sandbox]:
-    """KEDA, the HTTP add-on and Traefik as well, with a backend's name vllm.llm."""
-    with new_sandbox("vllm.llm") as made:
+    """KEDA, the HTTP add-on and Traefik as well, and a process that answers for every pod."""
+    with new_sandbox() as made:
         made.start("full")
         yield made
 

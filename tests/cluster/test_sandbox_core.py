@@ -145,6 +145,21 @@ spec:
             "{name: wrong}, spec: {leaderWorkerTemplate: {size: two, workerTemplate: {}}}}",
             "spec.leaderWorkerTemplate.size",
         ),
+        (
+            "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: wrong}, "
+            "spec: {rules: [{timeouts: {request: forever}}]}}",
+            "spec.rules[0].timeouts.request",
+        ),
+        (
+            "{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: wrong}, "
+            "spec: {secretName: tls, issuerRef: {name: 1}}}",
+            "spec.issuerRef.name",
+        ),
+        (
+            "{apiVersion: external-secrets.io/v1, kind: ExternalSecret, metadata: {name: wrong}, "
+            "spec: {secretStoreRef: {kind: Vault}}}",
+            "spec.secretStoreRef.kind",
+        ),
     ],
 )
 def test_a_wrong_custom_resource_is_refused_by_its_schema(

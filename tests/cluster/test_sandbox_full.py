@@ -1,13 +1,11 @@
 """Autoscaling and routing by the real KEDA, HTTP add-on and Traefik."""
 
 import http.client
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from sandbox.state import REPOSITORY, Ports
+from sandbox.state import Ports
 from tests.cluster.sandboxes import Sandbox
 
 pytestmark = pytest.mark.cluster
@@ -74,26 +72,15 @@ spec:
 
 @pytest.fixture(scope="module")
 def app(full_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """A scaled app whose pods are simulated, and whose backend is a process in their place."""
-    serve = [sys.executable, "-m", "http.server", "8000", "--bind=127.0.0.1"]
-    with (
-        full_sandbox.namespace("llm"),
-        subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "exec", *serve],
-            cwd=REPOSITORY,
-            env=full_sandbox.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as backend,
-    ):
+    """A scaled app whose pods are simulated, and whose backend is the stand-in in their place."""
+    with full_sandbox.namespace("llm"):
         full_sandbox.apply(APP)
         yield full_sandbox
-        backend.kill()
 
 
 def ask(port: int, host: str = HOST) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/", headers={"Host": host})
+    connection.request("GET", "/v1/models", headers={"Host": host})
     return connection.getresponse().status
 
 

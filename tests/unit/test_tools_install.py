@@ -97,6 +97,15 @@ def test_a_missing_or_old_go_is_one_sentence_with_the_remedy(
     )
 
 
+def test_a_build_leaves_out_what_its_tags_say(machine: Machine) -> None:
+    assert machine.run("install", "tests")[0] == 0
+    tagged = [
+        line.split()[1] for line in machine.calls.read_text().splitlines() if " -tags " in line
+    ]
+    assert tagged == ["prometheus"]
+    assert "remove_all_sd,enable_kubernetes_sd" in machine.calls.read_text()
+
+
 def test_sources_can_be_restricted(machine: Machine) -> None:
     status, _, errors = machine.run("install", "actionlint", TOOLS_SOURCES="path,release")
     assert status == 1
@@ -128,5 +137,6 @@ def test_an_unknown_group_is_refused(machine: Machine) -> None:
     status, _, errors = machine.run("install", "cores")
     assert status == 2
     assert errors == (
-        "cores: there is no such group; the groups are engine, core, full, actionlint, policies\n"
+        "cores: there is no such group; the groups are engine, core, full, tests, actionlint, "
+        "policies\n"
     )

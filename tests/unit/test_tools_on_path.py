@@ -72,6 +72,20 @@ def test_the_language_host_is_looked_for_beside_the_real_file(path: Path, tmp_pa
     assert host.resolve() == tmp_path / "opt" / "pulumi-language-python"
 
 
+@pytest.mark.parametrize(
+    ("version", "suitable"), [("2.42.0+ds", True), ("3.99.1", True), ("2.39.2", False)]
+)
+def test_the_prometheus_of_a_distribution_will_do_from_2_40_on(
+    path: Path, tmp_path: Path, version: str, suitable: bool
+) -> None:
+    file = script(path / "prometheus", f"prometheus, version {version} (branch: x, revision: y)")
+    if suitable:
+        assert obtain("prometheus", tmp_path / "entry") == (file,)
+        return
+    with pytest.raises(Unavailable, match=r"is version 2\.39\.2, not 2\.40\.0 or later"):
+        obtain("prometheus", tmp_path / "entry")
+
+
 @pytest.mark.parametrize("output", ["no version here", ""])
 def test_a_program_that_prints_no_version_is_not_suitable(
     path: Path, tmp_path: Path, output: str

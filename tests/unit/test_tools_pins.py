@@ -10,6 +10,7 @@ import pytest
 from tools import cache
 from tools.artifacts import all_artifacts, in_groups, named
 from tools.pins import TOOLS, module_version, released_version
+from tools.programs_for_tests import prometheus_release
 from tools.records import Artifact, Platform, PythonArtifact
 
 REPOSITORY = TOOLS.parent
@@ -33,6 +34,19 @@ def test_the_script_of_the_language_host_comes_from_the_sdk_of_the_same_version(
     assert sdk == required_from_pypi("pulumi")
 
 
+@pytest.mark.parametrize(("module", "release"), [("0.300.0", "3.0.0"), ("0.313.2", "3.13.2")])
+def test_prometheus_is_released_under_another_number_than_its_module(
+    module: str, release: str
+) -> None:
+    assert prometheus_release(module) == release
+
+
+def test_the_definitions_of_the_gateway_api_are_those_that_traefik_implements() -> None:
+    gateway_api = "sigs.k8s.io/gateway-api"
+    applied, implemented = (released_version(m, gateway_api) for m in ("crds", "traefik"))
+    assert applied.rpartition(".")[0] == implemented.rpartition(".")[0]
+
+
 def test_a_pseudo_version_is_downloaded_as_such_and_named_by_its_tag() -> None:
     provider = "github.com/pulumi/pulumi-kubernetes/provider/v4"
     assert re.match(r"v4\.0\.0-\d{14}-", module_version("kubernetes-provider", provider))
@@ -45,7 +59,7 @@ def test_a_module_that_is_not_required_is_named_in_the_error() -> None:
 
 
 def test_an_unknown_group_is_refused_with_the_groups_there_are() -> None:
-    with pytest.raises(ValueError, match=r"engines: .*engine, core, full, actionlint"):
+    with pytest.raises(ValueError, match=r"engines: .*engine, core, full, tests, actionlint"):
         in_groups(("engines",))
 
 

@@ -35,7 +35,7 @@ elif arguments[:2] == ["mod", "download"]:
 else:
     output = arguments[arguments.index("-o") + 1]
     with open(os.path.join(home, "calls"), "a") as calls:
-        calls.write(f"{{os.getpid()}} {{os.path.basename(output)}}\\n")
+        calls.write(" ".join([str(os.getpid()), os.path.basename(output), *arguments]) + "\\n")
     parent, end = os.getppid(), time.monotonic() + {{"slow": 30, "brief": 0.5}}.get(mode, 0)
     open(output, "w").write("half of it")
     while time.monotonic() < end and os.getppid() == parent:
@@ -67,6 +67,7 @@ class Machine:
         self.clone = TOOLS.parent
         self.path = home / "bin"
         self.cache = home / "cache" / "mistral-vllm"
+        self.calls = home / "calls"
         self.environment = {
             "FAKE_HOME": str(home),
             "HOME": str(home),
@@ -98,15 +99,14 @@ class Machine:
         return process.returncode, output, errors
 
     def builds(self) -> list[str]:
-        calls = self.home / "calls"
-        return (
-            [line.split()[1] for line in calls.read_text().splitlines()] if calls.exists() else []
-        )
+        if not self.calls.exists():
+            return []
+        return [line.split()[1] for line in self.calls.read_text().splitlines()]
 
     def wait_for_build(self) -> int:
         for _ in range(500):
             if self.builds():
-                return int((self.home / "calls").read_text().split()[0])
+                return int(self.calls.read_text().split()[0])
             time.sleep(0.02)
         raise AssertionError("no build was started")
 

@@ -1,0 +1,169 @@
+"""The process that answers in place of the simulated pods; 127.0.0.2 and .3 are its pods here."""
+
+import asyncio
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from sandbox.model_stand_in.__main__ import answer_control, answer_model, any_address
+from sandbox.model_stand_in.http_server import serve_connection
+from sandbox.model_stand_in.pods import Pods
+
+PODS = ("127.0.0.2", "127.0.0.3")
+CONTROL = "127.0.0.1"
+CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello"}]})
+
+
+class Served:
+    """A running stand-in."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, int] = {}
+        self.loop = asyncio.new_event_loop()
+        pods = Pods()
+        models = [(address, pods.is_loaded, partial(answer_model, pods)) for address in PODS]
+        for address, admits, handle in [
+            *models,
+            (CONTROL, any_address, partial(answer_control, pods)),
+        ]:
+            connection = partial(serve_connection, admits, handle)
+            server = self.loop.run_until_complete(asyncio.start_server(connection, address, 0))
+            self.ports[address] = server.sockets[0].getsockname()[1]
+
+    def ask(
+        self, address: str, method: str, path: str, body: str = "", **headers: str
+    ) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(address, self.ports[address], timeout=10)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, named)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    def tell(self, **values: Any) -> None:
+        status, said = self.ask(CONTROL, "POST", "/pods", json.dumps(values))
+        assert status == 200, said
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    made = Served()
+    thread = threading.Thread(target=made.loop.run_forever)
+    thread.start()
+    yield made
+    made.loop.call_soon_threadsafe(made.loop.stop)
+    thread.join()
+
+
+def test_an_answer_says_that_no_model_ran_and_which_pod_answered(served: Served) -> None:
+    status, body = served.ask(PODS[1], "POST", "/v1/chat/completions", CHAT)
+    answer = json.loads(body)
+    assert status == 200
+    assert answer["model"] == "m"
+    said = answer["choices"][0]["message"]["content"]
+    assert "stand-in" in said
+    assert PODS[1] in said
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings"])
+def test_the_other_endpoints_answer_in_their_shapes(served: Served, path: str) -> None:
+    body = json.dumps({"prompt": "a", "input": ["a", "b"]})
+    status, text = served.ask(PODS[0], "POST", path, body)
+    answer = json.loads(text)
+    assert status == 200
+    assert answer["choices"][0]["text"] if path == "/v1/completions" else len(answer["data"]) == 2
+
+
+def test_a_streamed_answer_is_one_event_per_word_and_says_when_it_is_done(served: Served) -> None:
+    asked = json.dumps({"stream": True})
+    status, body = served.ask(PODS[0], "POST", "/v1/chat/completions", asked)
+    assert status == 200
+    events = [event.removeprefix("data: ") for event in body.split("\n\n")[:-1]]
+    assert events[-1] == "[DONE]"
+    deltas = [json.loads(event)["choices"][0]["delta"] for event in events[:-1]]
+    assert "stand-in" in "".join(delta.get("content", "") for delta in deltas)
+    assert len(deltas) > 5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_names_how_long_its_answer_takes(served: Served, stream: bool) -> None:
+    began = time.monotonic()
+    asked = json.dumps({"stream": stream})
+    served.ask(PODS[0], "POST", "/v1/chat/completions", asked, X_Stand_In_Seconds="0.6")
+    assert 0.5 < time.monotonic() - began < 5
+
+
+def test_keys_close_the_api_but_neither_health_nor_metrics(served: Served) -> None:
+    served.ask(CONTROL, "POST", "/api-keys", json.dumps({"keys": ["old", "new"]}))
+    chat = partial(served.ask, PODS[0], "POST", "/v1/chat/completions", CHAT)
+    assert chat() == (401, '{"error": "Unauthorized"}')
+    assert chat(Authorization="Bearer wrong")[0] == 401
+    assert chat(Authorization="Basic old")[0] == 401
+    assert chat(Authorization="Bearer old")[0] == chat(Authorization="bearer new")[0] == 200
+    assert served.ask(PODS[0], "GET", "/v1/models")[0] == 401
+    assert served.ask(PODS[0], "GET", "/health")[0] == served.ask(PODS[0], "GET", "/metrics")[0]
+
+
+def test_each_pod_reports_what_it_is_told(served: Served) -> None:
+    served.tell(requests_waiting=7, kv_cache_usage=0.5)
+    served.tell(address=PODS[1], requests_waiting=1, requests_running=2)
+    waiting = 'vllm:num_requests_waiting{engine="0",model_name="stand-in"}'
+    first, second = (served.ask(address, "GET", "/metrics")[1] for address in PODS)
+    assert f"{waiting} 7" in first
+    assert f"{waiting} 1" in second
+    assert 'vllm:kv_cache_usage_perc{engine="0",model_name="stand-in"} 0.5' in second
+    assert 'vllm:num_requests_running{engine="0",model_name="stand-in"} 2' in second
+    served.tell(requests_waiting=0)
+    assert f"{waiting} 0" in served.ask(PODS[1], "GET", "/metrics")[1]
+
+
+def test_the_time_to_the_first_token_is_a_histogram_that_grows_with_each_scrape(
+    served: Served,
+) -> None:
+    served.tell(time_to_first_token_seconds=3)
+    served.ask(PODS[0], "GET", "/metrics")
+    metrics = served.ask(PODS[0], "GET", "/metrics")[1]
+    name = "vllm:time_to_first_token_seconds"
+    assert f'{name}_bucket{{engine="0",model_name="stand-in",le="2.5"}} 0' in metrics
+    assert f'{name}_bucket{{engine="0",model_name="stand-in",le="5.0"}} 2' in metrics
+    assert f'{name}_sum{{engine="0",model_name="stand-in"}} 6' in metrics
+
+
+def test_a_pod_that_loads_closes_connections_while_the_others_answer(served: Served) -> None:
+    served.tell(address=PODS[0], loading=True)
+    with pytest.raises(ConnectionError):
+        served.ask(PODS[0], "GET", "/health")
+    assert served.ask(PODS[1], "GET", "/health")[0] == 200
+    served.tell(address=PODS[0], loading=False)
+    assert served.ask(PODS[0], "GET", "/health")[0] == 200
+
+
+def test_answers_are_counted_by_pod_and_status(served: Served) -> None:
+    served.ask(PODS[0], "POST", "/v1/chat/completions", CHAT)
+    served.ask(PODS[0], "POST", "/v1/chat/completions", "no JSON")
+    served.ask(PODS[1], "GET", "/unknown")
+    state = json.loads(served.ask(CONTROL, "GET", "/pods")[1])
+    assert state[PODS[0]]["answers"] == {"200": 1, "400": 1}
+    assert state[PODS[1]]["answers"] == {"404": 1}
+
+
+def test_an_unknown_value_is_refused_with_the_known_ones(served: Served) -> None:
+    status, said = served.ask(CONTROL, "POST", "/pods", json.dumps({"colour": 1}))
+    assert status == 400
+    assert "colour: unknown; the names are" in said
+    assert "kv_cache_usage" in said
+
+
+def test_a_body_in_chunks_is_read(served: Served) -> None:
+    connection = http.client.HTTPConnection(PODS[0], served.ports[PODS[0]], timeout=10)
+    pieces = iter([CHAT[:5].encode(), CHAT[5:].encode()])
+    for _ in range(2):
+        connection.request("POST", "/v1/chat/completions", pieces, encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["model"]) == (200, "m")
+        pieces = iter([CHAT.encode()])
