@@ -11,6 +11,7 @@ from typing import Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from catalog.loader import load_gpus, load_models
+from docs.network import network_table
 from planning.devices import device_of
 from planning.explain import preview_lines
 from planning.outputs import StackOutputs
@@ -195,6 +196,7 @@ TABLES = {
     "config": _config,
     "dependencies": _dependencies,
     "models": _models,
+    "network": network_table,
     "outputs": _outputs,
     "presets": _presets,
 }
