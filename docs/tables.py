@@ -16,6 +16,7 @@ from planning.devices import device_of
 from planning.explain import preview_lines
 from planning.outputs import StackOutputs
 from planning.stack import make_plan
+from planning.units import GIB
 from settings.models import Preset, Section, StackSettings, Toleration
 from settings.parse import parse
 from settings.preset_files import read_presets
@@ -23,7 +24,6 @@ from settings.secret_keys import SECRET_KEYS
 from settings.stack_files import read_stack_file
 
 ROOT = Path(__file__).resolve().parent.parent
-GIB = 2**30
 
 AS_KUBERNETES = (Toleration,)
 """Sections that the Kubernetes documentation describes."""
