@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks.sizing_formulas import FORMULAS
 from benchmarks.sizing_logs import Log, model_of, read_logs
 from planning.memory import memory, rank_cache_layout
-from planning.memory_overhead import GIB
+from planning.units import GIB
 from planning.weights import weights_bytes_per_gpu
 
 if TYPE_CHECKING:

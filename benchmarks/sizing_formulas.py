@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from planning.memory_overhead import GIB
+from planning.units import GIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,6 +9,7 @@ import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError, ConfigError
 
+from cluster.authentication import authentication_mistakes
 from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.exposure import exposure_mistakes, exposure_warnings
 from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
@@ -79,6 +80,7 @@ def _findings(plan: Plan, client: Client) -> Findings:
     warnings += namespace_warnings(_absent(plan, client, without_scaler=bool(warnings)))
     mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
     mistakes += exposure_mistakes(plan, client)
+    mistakes += authentication_mistakes(plan, client)
     warnings += exposure_warnings(plan, client)
     own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:

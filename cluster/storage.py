@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cluster.observed import ObservedNamespace, quantity_bytes
 from planning.plan import Plan
 from planning.pod_security import stricter
+from planning.units import GIB
 from planning.volumes import Cache, HeldClaim
 from settings.mistakes import Mistake
 
@@ -158,4 +159,4 @@ def _maker(stack: str | None) -> str:
 
 
 def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+    return f"{size / GIB:.1f} GiB"

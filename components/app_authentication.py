@@ -1,4 +1,4 @@
-"""Who may call: the API keys' Secret, or a Middleware of Traefik and what it asks."""
+"""Who may call: the API keys' Secrets, or a Middleware of Traefik and what it asks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import Secret, SecretInitArgs, Service
 
-from manifests.api_keys import api_key_secret_args
+from manifests.api_keys import ApiKeys, client_key_args, server_keys_args
 from manifests.auth import (
     API_VERSION,
     KIND,
@@ -41,8 +41,8 @@ class AppAuthenticationArgs:
 class AppAuthentication(pulumi.ComponentResource):
     """What the planned kind of authentication needs beside the server."""
 
-    api_keys: pulumi.Output[str] | None = None
-    """The uid of the Secret with the server's API keys, if it is the app's own."""
+    api_keys: ApiKeys | None = None
+    """Where the server's API keys are, if they are the app's own."""
 
     def __init__(
         self, name: str, args: AppAuthenticationArgs, opts: pulumi.ResourceOptions | None = None
@@ -50,19 +50,19 @@ class AppAuthentication(pulumi.ComponentResource):
         plan, auth = args.plan, args.plan.auth
         super().__init__("llm:index:AppAuthentication", name, {"kind": auth.kind}, opts)
         self._name, self._after = name, list(args.after)
+        users: pulumi.Input[str] | None = None
         match auth:
-            case ApiKeyAuth(owned=True):
-                given = args.secrets.get("apiKeys")
-                keys = api_key_secret_args(plan, auth, given or secrets.token_hex(32))
-                self.api_keys = _uid(self._secret("keys", keys, generated=given is None))
-            case BasicAuth(owned=True):
-                users = users_secret_args(plan, auth, args.secrets["basicAuthUsers"])
-                self._secret("users", users)
+            case ApiKeyAuth():
+                self.api_keys = self._keys(plan, auth, args.secrets.get("apiKeys"))
+            case BasicAuth():
+                users = auth.secret_name or _name_of(
+                    self._secret("users", users_secret_args(plan, args.secrets["basicAuthUsers"]))
+                )
             case OidcAuth():
-                self._proxy(plan, auth, args.secrets.get("oidcClientSecret"))
+                self._proxy(plan, auth, args.secrets)
             case _:
                 pass
-        spec = middleware_spec(plan, auth)
+        spec = middleware_spec(plan, auth, users)
         if spec is not None:
             CustomResource(
                 f"{name}-middleware",
@@ -74,18 +74,24 @@ class AppAuthentication(pulumi.ComponentResource):
             )
         self.register_outputs({"kind": auth.kind})
 
-    def _proxy(self, plan: Plan, auth: OidcAuth, client_secret: pulumi.Input[str] | None) -> None:
-        client: pulumi.Output[str] | None = None
-        if auth.owned and client_secret is not None:
-            client = _uid(self._secret("client", client_secret_args(plan, auth, client_secret)))
+    def _keys(self, plan: Plan, auth: ApiKeyAuth, given: pulumi.Input[str] | None) -> ApiKeys:
+        keys = server_keys_args(plan, given or secrets.token_hex(32))
+        server = self._secret("keys", keys, generated=given is None)
+        self._secret("client-key", client_key_args(plan, auth, server.data))
+        return ApiKeys(secret=_name_of(server), entries=auth.entries)
+
+    def _proxy(self, plan: Plan, auth: OidcAuth, given: Mapping[str, pulumi.Input[str]]) -> None:
+        client = auth.secret_name or _name_of(
+            self._secret("client", client_secret_args(plan, auth, given["oidcClientSecret"]))
+        )
         cookie = cookie_secret_args(plan, secrets.token_hex(16))
         made = self._secret("cookie", cookie, generated=True)
-        deployment = proxy_deployment_args(plan, auth, client)
+        deployment = proxy_deployment_args(plan, auth, client=client, cookie=_name_of(made))
         Deployment(
             f"{self._name}-proxy",
             metadata=deployment.metadata,
             spec=deployment.spec,
-            opts=self._child(made),
+            opts=self._child(),
         )
         service = proxy_service_args(plan)
         Service(
@@ -96,20 +102,22 @@ class AppAuthentication(pulumi.ComponentResource):
         )
 
     def _secret(self, role: str, args: SecretInitArgs, *, generated: bool = False) -> Secret:
-        # What was generated at the first `up` stays: every run makes another candidate, which the
-        # state's own value outlives.
-        kept = pulumi.ResourceOptions(ignore_changes=["stringData"] if generated else None)
         return Secret(
             f"{self._name}-{role}",
             metadata=args.metadata,
+            data=args.data,
             string_data=args.string_data,
-            opts=pulumi.ResourceOptions.merge(self._child(), kept),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=self._after,
+                # Each run makes another candidate; what the first one made stays.
+                ignore_changes=["data"] if generated else None,
+            ),
         )
 
-    def _child(self, *before: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, depends_on=[*self._after, *before])
+    def _child(self) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=self._after)
 
 
-def _uid(secret: Secret) -> pulumi.Output[str]:
-    """Name a Secret without a trace of its value; another value is another object."""
-    return secret.metadata.apply(lambda metadata: str(metadata.uid))
+def _name_of(secret: Secret) -> pulumi.Output[str]:
+    return secret.metadata.apply(lambda metadata: str(metadata.name))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 
+from manifests.api_keys import ApiKeys
 from manifests.leader_worker_set import (
     API_VERSION,
     KIND,
@@ -23,7 +24,7 @@ class LeaderWorkerServerArgs:
 
     plan: Plan
     token: Token | None
-    api_keys: pulumi.Input[str] | None
+    api_keys: ApiKeys | None
     after: tuple[pulumi.Resource, ...] = ()
 
 

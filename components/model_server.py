@@ -13,6 +13,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from components.leader_worker_server import LeaderWorkerServer, LeaderWorkerServerArgs
 from components.model_download import ModelDownload, ModelDownloadArgs
+from manifests.api_keys import ApiKeys
 from manifests.external_secret import API_VERSION, KIND, external_secret_spec
 from manifests.leader_worker_set import leader_service_args
 from manifests.metadata import server_labels, server_metadata
@@ -25,11 +26,11 @@ from planning.token import TOKEN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelServerArgs:
-    """The plan, the token of a gated model, the uid of the API keys, and what must exist before."""
+    """The plan, the token of a gated model, where the API keys are, and what must exist before."""
 
     plan: Plan
     hugging_face_token: pulumi.Input[str] | None
-    api_keys: pulumi.Input[str] | None = None
+    api_keys: ApiKeys | None = None
     after: tuple[pulumi.Resource, ...] = ()
 
 

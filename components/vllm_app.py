@@ -15,8 +15,9 @@ from components.app_network_policy import AppNetworkPolicy, AppNetworkPolicyArgs
 from components.model_cache import ModelCache, ModelCacheArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.rps_autoscaler import RpsAutoscaler, RpsAutoscalerArgs
+from manifests.api_keys import ApiKeys
 from manifests.interceptor import interceptor_service_args
-from planning.auth import needs_objects
+from planning.auth import ApiKeyAuth, MiddlewareAuth, NoAuth
 from planning.names import ENFORCE, image_version, labels, owner
 from planning.plan import Plan
 
@@ -72,8 +73,11 @@ class VllmApp(pulumi.ComponentResource):
 
     def _authentication(
         self, name: str, args: VllmAppArgs, after: tuple[pulumi.Resource, ...]
-    ) -> pulumi.Output[str] | None:
-        if not needs_objects(args.plan.auth):
+    ) -> ApiKeys | None:
+        auth = args.plan.auth
+        if isinstance(auth, ApiKeyAuth) and not auth.owned:
+            return ApiKeys(secret=auth.secret_name, entries=auth.entries)
+        if isinstance(auth, NoAuth | MiddlewareAuth):
             return None
         asked = AppAuthenticationArgs(plan=args.plan, secrets=args.secrets, after=after)
         child = pulumi.ResourceOptions(parent=self)

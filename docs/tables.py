@@ -11,10 +11,12 @@ from typing import Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from catalog.loader import load_gpus, load_models
+from docs.network import network_table
 from planning.devices import device_of
 from planning.explain import preview_lines
 from planning.outputs import StackOutputs
 from planning.stack import make_plan
+from planning.units import GIB
 from settings.models import Preset, Section, StackSettings, Toleration
 from settings.parse import parse
 from settings.preset_files import read_presets
@@ -22,7 +24,6 @@ from settings.secret_keys import SECRET_KEYS
 from settings.stack_files import read_stack_file
 
 ROOT = Path(__file__).resolve().parent.parent
-GIB = 2**30
 
 AS_KUBERNETES = (Toleration,)
 """Sections that the Kubernetes documentation describes."""
@@ -195,6 +196,7 @@ TABLES = {
     "config": _config,
     "dependencies": _dependencies,
     "models": _models,
+    "network": network_table,
     "outputs": _outputs,
     "presets": _presets,
 }

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import (
-    hf_hub_download,  # pyright: ignore[reportUnknownVariableType]
+    hf_hub_download,  # pyright: ignore[reportUnknownVariableType] - the hub leaves its type open
     hf_hub_url,
 )
 from huggingface_hub.file_download import (
-    http_get,  # pyright: ignore[reportUnknownVariableType]
+    http_get,  # pyright: ignore[reportUnknownVariableType] - the hub leaves its type open
 )
 from huggingface_hub.utils import (
-    build_hf_headers,  # pyright: ignore[reportUnknownVariableType]
+    build_hf_headers,  # pyright: ignore[reportUnknownVariableType] - the hub leaves its type open
 )
 
 from downloader.cache import Remote, Wanted, is_right, size_of, write

@@ -6,7 +6,10 @@ container writes them where `vllm serve --config` reads them, into memory.
 
 from __future__ import annotations
 
+import base64
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
@@ -23,7 +26,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from manifests.security import container_security_args
 from planning.api_keys import API_KEY_FILE, split_api_keys
-from planning.auth import ALL_API_KEYS, API_KEY, ApiKeyAuth
+from planning.auth import ALL_API_KEYS, ApiKeyAuth
 from planning.names import image_version, labels
 from planning.plan import Plan
 
@@ -40,72 +43,98 @@ with open(target, "w") as file:
 """The init container's program: vLLM lets everybody in with an empty list, and JSON is YAML."""
 
 _SOURCE = "/run/api-keys"
+_FOLDER = str(PurePosixPath(API_KEY_FILE).parent)
 _READ_BY_GROUP = 0o440
 _SOURCE_VOLUME, _FILE_VOLUME = "api-keys", "api-keys-file"
 
 
-def api_key_secret_args(plan: Plan, auth: ApiKeyAuth, keys: pulumi.Input[str]) -> SecretInitArgs:
-    """Build the Secret of the keys that the stack config holds, or that were made for it."""
-    version = image_version(plan.server.image)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeys:
+    """The Secret that the server's keys are read from, and the entries that hold them."""
+
+    secret: pulumi.Input[str]
+    entries: tuple[str, ...]
+
+
+def server_keys_args(plan: Plan, keys: pulumi.Input[str]) -> SecretInitArgs:
+    """Build the Secret that the server reads, nameless: other keys are another Secret and a roll.
+
+    Its values are base64, as a refresh finds them, so that they can be compared with those that
+    were generated before.
+    """
     return SecretInitArgs(
-        metadata=ObjectMetaArgs(
-            name=auth.secret_name,
-            namespace=plan.names.namespace,
-            labels=labels(plan.names, "server", version=version, extra=plan.extra_labels),
+        metadata=ObjectMetaArgs(namespace=plan.names.namespace, labels=_labels(plan)),
+        data=pulumi.Output.secret(keys).apply(
+            lambda text: {ALL_API_KEYS: _base64("\n".join(split_api_keys(text)))}
         ),
-        string_data=pulumi.Output.secret(keys).apply(api_key_entries),
     )
 
 
-def api_key_entries(text: str) -> dict[str, str]:
-    """Give the entries of the Secret: the key that clients use, and all of them for the server."""
-    keys = split_api_keys(text)
-    return {API_KEY: keys[0], ALL_API_KEYS: "\n".join(keys)}
+def client_key_args(plan: Plan, auth: ApiKeyAuth, server: pulumi.Output[Any]) -> SecretInitArgs:
+    """Build the Secret with the first key, of a fixed name, for clients in the cluster.
+
+    Args:
+        plan: the plan.
+        auth: how the Secret and its entry are called.
+        server: the values of the Secret that the server reads.
+    """
+    key = auth.key
+    return SecretInitArgs(
+        metadata=ObjectMetaArgs(
+            name=auth.secret_name, namespace=plan.names.namespace, labels=_labels(plan)
+        ),
+        data=pulumi.Output.secret(server).apply(
+            lambda values: {key: _base64(_first_key(values[ALL_API_KEYS]))}
+        ),
+    )
 
 
-def writing_containers(plan: Plan) -> list[ContainerArgs] | None:
-    """Build the init container that writes the server's file; none without API keys."""
-    if not isinstance(plan.auth, ApiKeyAuth):
-        return None
-    folder = PurePosixPath(API_KEY_FILE).parent
-    sources = [f"{_SOURCE}/{entry}" for entry in plan.auth.entries]
-    return [
-        ContainerArgs(
-            name="api-keys",
-            image=plan.server.image,
-            command=["python3", "-c", WRITE_KEYS],
-            args=[API_KEY_FILE, *sources],
-            resources=ResourceRequirementsArgs(
-                requests={"cpu": "100m", "memory": "64Mi"}, limits={"memory": "256Mi"}
-            ),
-            security_context=container_security_args(),
-            termination_message_policy="FallbackToLogsOnError",
-            volume_mounts=[
-                VolumeMountArgs(name=_SOURCE_VOLUME, mount_path=_SOURCE, read_only=True),
-                VolumeMountArgs(name=_FILE_VOLUME, mount_path=str(folder)),
-            ],
-        )
-    ]
+def _first_key(value: str) -> str:
+    return base64.b64decode(value).decode().split("\n", 1)[0]
 
 
-def api_key_mounts(plan: Plan) -> list[VolumeMountArgs]:
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _labels(plan: Plan) -> dict[str, str]:
+    version = image_version(plan.server.image)
+    return labels(plan.names, "authentication", version=version, extra=plan.extra_labels)
+
+
+def writing_container(plan: Plan, keys: ApiKeys) -> ContainerArgs:
+    """Build the init container that writes the server's file."""
+    sources = [f"{_SOURCE}/{entry}" for entry in keys.entries]
+    return ContainerArgs(
+        name="api-keys",
+        image=plan.server.image,
+        command=["python3", "-c", WRITE_KEYS],
+        args=[API_KEY_FILE, *sources],
+        resources=ResourceRequirementsArgs(
+            requests={"cpu": "100m", "memory": "64Mi"}, limits={"memory": "256Mi"}
+        ),
+        security_context=container_security_args(),
+        termination_message_policy="FallbackToLogsOnError",
+        volume_mounts=[
+            VolumeMountArgs(name=_SOURCE_VOLUME, mount_path=_SOURCE, read_only=True),
+            VolumeMountArgs(name=_FILE_VOLUME, mount_path=_FOLDER),
+        ],
+    )
+
+
+def api_key_mounts() -> list[VolumeMountArgs]:
     """Say where the server finds its file."""
-    if not isinstance(plan.auth, ApiKeyAuth):
-        return []
-    folder = str(PurePosixPath(API_KEY_FILE).parent)
-    return [VolumeMountArgs(name=_FILE_VOLUME, mount_path=folder, read_only=True)]
+    return [VolumeMountArgs(name=_FILE_VOLUME, mount_path=_FOLDER, read_only=True)]
 
 
-def api_key_volumes(plan: Plan) -> list[VolumeArgs]:
+def api_key_volumes(keys: ApiKeys) -> list[VolumeArgs]:
     """Build the volumes of the Secret's entries and of the server's file."""
-    if not isinstance(plan.auth, ApiKeyAuth):
-        return []
-    items = [KeyToPathArgs(key=entry, path=entry) for entry in plan.auth.entries]
+    items = [KeyToPathArgs(key=entry, path=entry) for entry in keys.entries]
     return [
         VolumeArgs(
             name=_SOURCE_VOLUME,
             secret=SecretVolumeSourceArgs(
-                secret_name=plan.auth.secret_name, items=items, default_mode=_READ_BY_GROUP
+                secret_name=keys.secret, items=items, default_mode=_READ_BY_GROUP
             ),
         ),
         VolumeArgs(

@@ -19,30 +19,38 @@ USERS = "users"
 """The one entry of the Secret that Traefik's basicAuth reads (loadAuthCredentials)."""
 
 
-def authentication_metadata(plan: Plan, name: str | None = None) -> ObjectMetaArgs:
-    """Metadata of an object of the authentication, by default of the name that they share."""
+def authentication_metadata(plan: Plan, *, named: bool = True) -> ObjectMetaArgs:
+    """Metadata of an object of the authentication: of the name that they share, or of none."""
     version = image_version(plan.server.image)
     return ObjectMetaArgs(
-        name=name or plan.names.authentication,
+        name=plan.names.authentication if named else None,
         namespace=plan.names.namespace,
         labels=labels(plan.names, "authentication", version=version, extra=plan.extra_labels),
     )
 
 
-def users_secret_args(plan: Plan, auth: BasicAuth, users: pulumi.Input[str]) -> SecretInitArgs:
-    """Build the Secret of the users."""
+def users_secret_args(plan: Plan, users: pulumi.Input[str]) -> SecretInitArgs:
+    """Build the Secret of the users, nameless: the old one stays until the new one is named."""
     return SecretInitArgs(
-        metadata=authentication_metadata(plan, auth.secret_name),
+        metadata=authentication_metadata(plan, named=False),
         string_data=pulumi.Output.secret(users).apply(lambda lines: {USERS: lines}),
     )
 
 
-def middleware_spec(plan: Plan, auth: Auth) -> dict[str, Any] | None:
-    """Build the spec of the Middleware that a request passes; none where there is none of ours."""
+def middleware_spec(
+    plan: Plan, auth: Auth, users: pulumi.Input[str] | None
+) -> dict[str, Any] | None:
+    """Build the spec of the Middleware that a request passes; none where there is none of ours.
+
+    Args:
+        plan: the plan.
+        auth: of the plan.
+        users: name of the Secret of the users, for the kind `basic`.
+    """
     match auth:
         case BasicAuth():
             # The server has no use for a password, and should not see one.
-            return {"basicAuth": {"secret": auth.secret_name, "removeHeader": True}}
+            return {"basicAuth": {"secret": users, "removeHeader": True}}
         case ForwardAuth():
             return {"forwardAuth": _forward(auth)}
         case OidcAuth():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import pulumi
 from pulumi_kubernetes.core.v1 import (
     ContainerArgs,
     LifecycleArgs,
@@ -18,6 +17,7 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from manifests.api_keys import ApiKeys
 from manifests.metadata import pod_metadata, server_metadata
 from manifests.pod import Token, pod_spec
 from planning.names import PORT, selector
@@ -56,14 +56,14 @@ def leader_worker_set_metadata(plan: Plan) -> ObjectMetaArgs:
 
 
 def leader_worker_set_spec(
-    plan: Plan, *, token: Token | None, api_keys: pulumi.Input[str] | None = None
+    plan: Plan, *, token: Token | None, api_keys: ApiKeys | None = None
 ) -> dict[str, Any]:
     """Build the spec of the set, whose pods are those of a single node but for rank and probes.
 
     Args:
         plan: of a model over several nodes.
         token: name and key of the Secret that holds the Hugging Face token, if there is one.
-        api_keys: uid of the app's Secret with the API keys, which the leaders alone read.
+        api_keys: where they are, if there are any; the leaders alone read them.
     """
     return {
         "replicas": plan.server.replicas,
@@ -80,15 +80,14 @@ def leader_worker_set_spec(
             "size": plan.placement.nodes,
             # vLLM's ranks cannot rejoin: where one is gone, all start again.
             "restartPolicy": "RecreateGroupOnPodRestart",
-            "leaderTemplate": PodTemplateSpecArgs(
-                metadata=pod_metadata(plan, api_keys), spec=pod_spec(plan, token)
-            ),
-            "workerTemplate": PodTemplateSpecArgs(
-                metadata=pod_metadata(plan),
-                spec=_worker(plan, pod_spec(plan, token, serves=False)),
-            ),
+            "leaderTemplate": _template(plan, pod_spec(plan, token, api_keys=api_keys)),
+            "workerTemplate": _template(plan, _worker(plan, pod_spec(plan, token))),
         },
     }
+
+
+def _template(plan: Plan, spec: PodSpecArgs) -> PodTemplateSpecArgs:
+    return PodTemplateSpecArgs(metadata=pod_metadata(plan), spec=spec)
 
 
 def _worker(plan: Plan, spec: PodSpecArgs) -> PodSpecArgs:

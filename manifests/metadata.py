@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pulumi
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from planning.names import PART_OF, image_version, labels
+from planning.names import image_version, labels
 from planning.plan import Plan
-
-API_KEYS = f"{PART_OF}/api-keys"
-"""The annotation of a pod that names the Secret whose API keys it has read, not what it holds."""
 
 
 def server_labels(plan: Plan) -> dict[str, str]:
@@ -18,17 +14,11 @@ def server_labels(plan: Plan) -> dict[str, str]:
     return labels(plan.names, "server", version=version, extra=plan.extra_labels)
 
 
-def pod_metadata(plan: Plan, api_keys: pulumi.Input[str] | None = None) -> ObjectMetaArgs:
-    """Metadata of the server's pods, with what a platform needs to mount the cache.
-
-    Args:
-        plan: the plan.
-        api_keys: uid of the Secret with the API keys, so that another one is a roll.
-    """
-    read: dict[str, pulumi.Input[str]] = {} if api_keys is None else {API_KEYS: api_keys}
+def pod_metadata(plan: Plan) -> ObjectMetaArgs:
+    """Metadata of the server's pods, with what a platform needs to mount the cache."""
     return ObjectMetaArgs(
         labels=server_labels(plan) | dict(plan.cache.pod_labels),
-        annotations={**dict(plan.cache.pod_annotations), **read} or None,
+        annotations=dict(plan.cache.pod_annotations) or None,
     )
 
 

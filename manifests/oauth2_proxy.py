@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
 import pulumi
@@ -42,10 +43,10 @@ REPLICAS = 2
 
 
 def client_secret_args(plan: Plan, auth: OidcAuth, secret: pulumi.Input[str]) -> SecretInitArgs:
-    """Build the Secret of the client at the issuer."""
+    """Build the Secret of the client at the issuer, nameless: another secret is a roll."""
     key = auth.key
     return SecretInitArgs(
-        metadata=authentication_metadata(plan, auth.secret_name),
+        metadata=authentication_metadata(plan, named=False),
         string_data=pulumi.Output.secret(secret).apply(lambda text: {key: text}),
     )
 
@@ -58,14 +59,11 @@ def cookie_secret_args(plan: Plan, secret: pulumi.Input[str]) -> SecretInitArgs:
         secret: 32 characters, which oauth2-proxy takes for a key of AES.
     """
     return SecretInitArgs(
-        metadata=authentication_metadata(plan, cookie_secret_name(plan)),
-        string_data=pulumi.Output.secret(secret).apply(lambda text: {COOKIE_SECRET: text}),
+        metadata=authentication_metadata(plan, named=False),
+        data=pulumi.Output.secret(secret).apply(
+            lambda text: {COOKIE_SECRET: base64.b64encode(text.encode()).decode()}
+        ),
     )
-
-
-def cookie_secret_name(plan: Plan) -> str:
-    """Name the Secret of the cookies."""
-    return f"{plan.names.authentication}-cookie"
 
 
 def proxy_service_args(plan: Plan) -> ServiceInitArgs:
@@ -83,14 +81,15 @@ def proxy_service_args(plan: Plan) -> ServiceInitArgs:
 
 
 def proxy_deployment_args(
-    plan: Plan, auth: OidcAuth, revision: pulumi.Input[str] | None = None
+    plan: Plan, auth: OidcAuth, *, client: pulumi.Input[str], cookie: pulumi.Input[str]
 ) -> DeploymentInitArgs:
     """Build the Deployment.
 
     Args:
         plan: the plan.
         auth: whose tokens are accepted.
-        revision: names the Secret of the client, so that another one is a roll.
+        client: name of the Secret of the client at the issuer.
+        cookie: name of the Secret of the cookies.
     """
     version = image_version(auth.image)
     pod_labels = labels(plan.names, "authentication", version=version, extra=plan.extra_labels)
@@ -100,10 +99,7 @@ def proxy_deployment_args(
             replicas=REPLICAS,
             selector=LabelSelectorArgs(match_labels=selector(plan.names, "authentication")),
             template=PodTemplateSpecArgs(
-                metadata=ObjectMetaArgs(
-                    labels=pod_labels,
-                    annotations={"mistral-vllm/client-secret": revision} if revision else None,
-                ),
+                metadata=ObjectMetaArgs(labels=pod_labels),
                 spec=PodSpecArgs(
                     automount_service_account_token=False,
                     enable_service_links=False,
@@ -114,21 +110,23 @@ def proxy_deployment_args(
                         run_as_group=_USER,
                         seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
                     ),
-                    containers=[_container(plan, auth)],
+                    containers=[_container(auth, client, cookie)],
                 ),
             ),
         ),
     )
 
 
-def _container(plan: Plan, auth: OidcAuth) -> ContainerArgs:
+def _container(
+    auth: OidcAuth, client: pulumi.Input[str], cookie: pulumi.Input[str]
+) -> ContainerArgs:
     return ContainerArgs(
         name="oauth2-proxy",
         image=auth.image,
         args=list(proxy_arguments(auth)),
         env=[
-            _variable("OAUTH2_PROXY_CLIENT_SECRET", auth.secret_name, auth.key),
-            _variable("OAUTH2_PROXY_COOKIE_SECRET", cookie_secret_name(plan), COOKIE_SECRET),
+            _variable("OAUTH2_PROXY_CLIENT_SECRET", client, auth.key),
+            _variable("OAUTH2_PROXY_COOKIE_SECRET", cookie, COOKIE_SECRET),
         ],
         ports=[ContainerPortArgs(name="http", container_port=PROXY_PORT)],
         resources=ResourceRequirementsArgs(
@@ -161,6 +159,6 @@ def proxy_arguments(auth: OidcAuth) -> Iterator[str]:
         yield f"--allowed-group={group}"
 
 
-def _variable(name: str, secret: str, key: str) -> EnvVarArgs:
+def _variable(name: str, secret: pulumi.Input[str], key: str) -> EnvVarArgs:
     source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=secret, key=key))
     return EnvVarArgs(name=name, value_from=source)

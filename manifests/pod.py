@@ -26,7 +26,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
 from manifests.affinity import affinity_args
-from manifests.api_keys import api_key_mounts, api_key_volumes, writing_containers
+from manifests.api_keys import ApiKeys, api_key_mounts, api_key_volumes, writing_container
 from manifests.security import container_security_args
 from manifests.volumes import server_mounts, server_volumes
 from planning.names import PORT, selector
@@ -41,13 +41,13 @@ _USER = 2000
 _PROBE_PERIOD_SECONDS = 10
 
 
-def pod_spec(plan: Plan, token: Token | None, *, serves: bool = True) -> PodSpecArgs:
+def pod_spec(plan: Plan, token: Token | None, *, api_keys: ApiKeys | None = None) -> PodSpecArgs:
     """Build the pod.
 
     Args:
         plan: the plan.
         token: name and key of the Secret that holds the Hugging Face token, if there is one.
-        serves: whether it answers HTTP, and so has to know who may call.
+        api_keys: where they are, if there are any and this pod serves.
     """
     placement = plan.placement
     return PodSpecArgs(
@@ -63,13 +63,13 @@ def pod_spec(plan: Plan, token: Token | None, *, serves: bool = True) -> PodSpec
         topology_spread_constraints=_spread(plan),
         termination_grace_period_seconds=plan.drain.grace_seconds,
         security_context=pod_security_args(placement.device_groups),
-        init_containers=writing_containers(plan) if serves else None,
-        containers=[_container(plan, token, serves=serves)],
-        volumes=[*server_volumes(plan), *(api_key_volumes(plan) if serves else ())],
+        init_containers=[writing_container(plan, api_keys)] if api_keys else None,
+        containers=[_container(plan, token, api_keys)],
+        volumes=[*server_volumes(plan), *(api_key_volumes(api_keys) if api_keys else ())],
     )
 
 
-def _container(plan: Plan, token: Token | None, *, serves: bool) -> ContainerArgs:
+def _container(plan: Plan, token: Token | None, api_keys: ApiKeys | None) -> ContainerArgs:
     placement = plan.placement
     gpus = {placement.gpu_resource: str(placement.gpus)}
     requests = {"cpu": placement.cpu, "memory": placement.memory, **gpus}
@@ -95,7 +95,7 @@ def _container(plan: Plan, token: Token | None, *, serves: bool) -> ContainerArg
                 sleep=SleepActionArgs(seconds=plan.drain.pre_stop_seconds)
             )
         ),
-        volume_mounts=[*server_mounts(plan), *(api_key_mounts(plan) if serves else ())],
+        volume_mounts=[*server_mounts(plan), *(api_key_mounts() if api_keys else ())],
     )
 
 

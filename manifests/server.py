@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pulumi
 from pulumi_kubernetes.apps.v1 import (
     DeploymentInitArgs,
     DeploymentSpecArgs,
@@ -18,6 +17,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetInitArgs, PodDisruptionBudgetSpecArgs
 
+from manifests.api_keys import ApiKeys
 from manifests.metadata import pod_metadata, server_metadata
 from manifests.pod import Token, pod_spec
 from planning.names import PORT, selector
@@ -38,14 +38,14 @@ def service_args(plan: Plan) -> ServiceInitArgs:
 
 
 def deployment_args(
-    plan: Plan, *, token: Token | None, api_keys: pulumi.Input[str] | None = None
+    plan: Plan, *, token: Token | None, api_keys: ApiKeys | None = None
 ) -> DeploymentInitArgs:
     """Build the Deployment.
 
     Args:
         plan: the plan.
         token: name and key of the Secret that holds the Hugging Face token, if there is one.
-        api_keys: uid of the app's Secret with the API keys, if there is one.
+        api_keys: where they are, if there are any.
     """
     rollout = plan.rollout
     return DeploymentInitArgs(
@@ -63,7 +63,7 @@ def deployment_args(
             ),
             progress_deadline_seconds=rollout.progress_seconds,
             template=PodTemplateSpecArgs(
-                metadata=pod_metadata(plan, api_keys), spec=pod_spec(plan, token)
+                metadata=pod_metadata(plan), spec=pod_spec(plan, token, api_keys=api_keys)
             ),
         ),
     )

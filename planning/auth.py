@@ -11,10 +11,10 @@ from settings.auth import Auth as AuthSettings
 from settings.models import StackSettings
 
 API_KEY = "api-key"
-"""The entry of the stack's own Secret that holds the key which clients use."""
+"""The entry of the Secret that holds the key which clients use."""
 
 ALL_API_KEYS = "api-keys"
-"""The entry that holds every key, one a line."""
+"""The entry of the Secret that the server reads, with every key, one a line."""
 
 PROXY_PORT = 4180
 """The port of oauth2-proxy, its own default."""
@@ -45,11 +45,10 @@ class ApiKeyAuth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasicAuth:
-    """Users of a Secret whose one entry holds lines of htpasswd."""
+    """Users in lines of htpasswd: in the one entry of a Secret that exists, or the app's own."""
 
     kind: Literal["basic"] = "basic"
-    secret_name: str
-    owned: bool
+    secret_name: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,10 @@ class MiddlewareAuth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcAuth:
-    """Tokens of an OpenID Connect issuer, checked by oauth2-proxy beside the server."""
+    """Tokens of an OpenID Connect issuer, checked by oauth2-proxy beside the server.
+
+    The secret of the client is in an entry of a Secret that exists, or of the app's own.
+    """
 
     kind: Literal["oidc"] = "oidc"
     issuer: str
@@ -81,9 +83,8 @@ class OidcAuth:
     groups: tuple[str, ...]
     email_domains: tuple[str, ...]
     image: str
-    secret_name: str
+    secret_name: str | None
     key: str
-    owned: bool
 
 
 Auth = NoAuth | ApiKeyAuth | BasicAuth | ForwardAuth | MiddlewareAuth | OidcAuth
@@ -100,8 +101,7 @@ def plan_auth(names: Names, settings: StackSettings) -> Auth:
 def _at_the_way_in(names: Names, asked: AuthSettings) -> Auth:
     match asked.kind:
         case "basic":
-            secret = asked.secret_name
-            return BasicAuth(secret_name=secret or names.authentication, owned=secret is None)
+            return BasicAuth(secret_name=asked.secret_name)
         case "forwardAuth":
             return ForwardAuth(
                 address=asked.address or "",
@@ -116,7 +116,7 @@ def _at_the_way_in(names: Names, asked: AuthSettings) -> Auth:
                 )
             )
         case "oidc":
-            return _oidc(names, asked)
+            return _oidc(asked)
         case _:
             return NoAuth()
 
@@ -124,7 +124,7 @@ def _at_the_way_in(names: Names, asked: AuthSettings) -> Auth:
 def _api_key(names: Names, asked: AuthSettings) -> ApiKeyAuth:
     if asked.secret_name is None:
         return ApiKeyAuth(
-            secret_name=names.api_keys, key=API_KEY, entries=(ALL_API_KEYS,), owned=True
+            secret_name=names.api_key, key=API_KEY, entries=(ALL_API_KEYS,), owned=True
         )
     key = asked.key or API_KEY
     return ApiKeyAuth(
@@ -132,7 +132,7 @@ def _api_key(names: Names, asked: AuthSettings) -> ApiKeyAuth:
     )
 
 
-def _oidc(names: Names, asked: AuthSettings) -> OidcAuth:
+def _oidc(asked: AuthSettings) -> OidcAuth:
     return OidcAuth(
         issuer=asked.issuer or "",
         client_id=asked.client_id or "",
@@ -140,9 +140,8 @@ def _oidc(names: Names, asked: AuthSettings) -> OidcAuth:
         groups=asked.groups,
         email_domains=asked.email_domains,
         image=asked.image or PROXY_IMAGE,
-        secret_name=asked.secret_name or names.authentication,
+        secret_name=asked.secret_name,
         key=asked.key or "client-secret",
-        owned=asked.secret_name is None,
     )
 
 
@@ -156,14 +155,3 @@ def auth_middlewares(names: Names, auth: Auth) -> tuple[MiddlewareReference, ...
         case _:
             own = MiddlewareReference(namespace=names.namespace, name=names.authentication)
             return (own,)
-
-
-def needs_objects(auth: Auth) -> bool:
-    """Whether the app brings objects of its own for this, beside those that exist already."""
-    match auth:
-        case ApiKeyAuth():
-            return auth.owned
-        case BasicAuth() | ForwardAuth() | OidcAuth():
-            return True
-        case _:
-            return False

@@ -10,6 +10,7 @@ from catalog.records import Model
 from planning.names import Names, Pairs
 from planning.plan import Plan
 from planning.pod_security import pod_security
+from planning.units import GIB
 from planning.volumes import Cache, CsiVolume, HeldClaim, HostPathVolume, NfsVolume, Volume
 from settings.cache import Cache as CacheSettings
 from settings.models import StackSettings
@@ -17,7 +18,6 @@ from settings.models import StackSettings
 CACHE_PATH = "/models"
 """Where the cache is mounted; HF_HOME points here."""
 
-GIB = 2**30
 _APOLO = "platform.apolo.us"
 _BUNDLES = "llm_bundles"
 

@@ -11,11 +11,10 @@ from planning.exposure import way_in
 from planning.kv_cache import cache_layout
 from planning.plan import Drain, Plan, Sizing, StartBudget, Verdict
 from planning.table import COLUMNS, LEGEND, short_table, table
+from planning.units import GIB
 
 PREVIEW_LINES = 15
 """Lines of the preview at most."""
-
-GIB = 2**30
 
 
 def preview_lines(plan: Plan) -> list[str]:

@@ -51,6 +51,7 @@ def check_gate(
     Raises:
         PlanError: the Hub refuses the files to that token.
     """
+    token = (token or "").strip() or None
     if not settings.check_access or _is_proven(model, token) or _is_unknown(settings):
         return ()
     if os.environ.get(_OFFLINE, "").upper() in _TRUE:

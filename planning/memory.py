@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from planning.kv_cache import BLOCK_TOKENS, CacheLayout, cache_layout
 from planning.memory_overhead import (
-    GIB,
     EngineSettings,
     activation_bytes,
     cuda_graph_bytes,
@@ -23,6 +22,7 @@ from planning.memory_overhead import (
     non_torch_bytes,
     outside_bytes,
 )
+from planning.units import GIB
 from planning.weights import weights_bytes_per_gpu
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planning.units import GIB
+
 if TYPE_CHECKING:
     from catalog.records import Architecture, Encoder, Gpu, Model, Quantization
 
-GIB = 2**30
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)")
 # The sampler warm-up peaks at 9.2 to 9.9 copies of the logits in float32 (seven published runs,
 # vLLM 0.11.0 to 0.31.0, 256 and 1024 sequences); it is not divided by tensor parallel.

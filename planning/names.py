@@ -53,13 +53,13 @@ class Names:
 
     @property
     def authentication(self) -> str:
-        """The Middleware that asks who calls, what stands behind it, and their Secret."""
+        """The Middleware that asks who calls, and what stands behind it."""
         return f"{self.app}-authentication"
 
     @property
-    def api_keys(self) -> str:
-        """The Secret of the server's API keys."""
-        return f"{self.app}-api-keys"
+    def api_key(self) -> str:
+        """The Secret with the API key that clients in the cluster use."""
+        return f"{self.app}-api-key"
 
     @property
     def hugging_face_token(self) -> str:

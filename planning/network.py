@@ -126,7 +126,7 @@ def _authentication(names: Names, settings: StackSettings) -> Policy:
     return Policy(
         role="authentication",
         component="authentication",
-        ingress=tuple(_rule("who calls", asker, (Port(number=PROXY_PORT),))),
+        ingress=tuple(_rule("tokens of callers", asker, (Port(number=PROXY_PORT),))),
         egress=(issuer,),
     )
 

@@ -32,6 +32,7 @@ from planning.rollout import plan_rollout, start_budget
 from planning.scaling import plan_scaling
 from planning.serving import Served, serve
 from planning.token import plan_token
+from planning.units import GIB
 from planning.verdicts import notes, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
@@ -124,7 +125,7 @@ def _planned_model(
         chat=model.task == "chat",
         embeds=model.task == "embedding",
         weight_format=model.weight_format,
-        weights_gib=model.weights_bytes / 2**30,
+        weights_gib=model.weights_bytes / GIB,
     )
 
 

@@ -91,9 +91,38 @@ def endpoint_port(address: str) -> int | None:
         return None
 
 
-def network_mistakes(network: Network, extra_env: Mapping[str, str]) -> Iterator[Mistake]:
-    """Find what contradicts itself among the keys of `network`, and addresses it cannot read."""
-    for index, client in enumerate(network.clients):
+def network_mistakes(
+    network: Network, extra_env: Mapping[str, str], *, called_by_controller: bool
+) -> Iterator[Mistake]:
+    """Find what contradicts itself among the keys of `network`, and addresses it cannot read.
+
+    Args:
+        network: what was parsed.
+        extra_env: variables of the container.
+        called_by_controller: whether an ingress controller itself calls the server.
+    """
+    nobody = network.ingress_namespaces == () and not network.clients
+    if network.enabled and called_by_controller and nobody:
+        yield Mistake(
+            key="network.ingressNamespaces",
+            wrong="is empty while ingress.enabled is true",
+            rule="the ingress would lead to a server that refuses its controller",
+            remedy="name the controller's namespace, or its addresses in network.clients",
+        )
+    yield from _client_mistakes(network.clients)
+    for name in HUB_VARIABLES if network.enabled else ():
+        # The value may hold a password, so it is not shown.
+        if name in extra_env and endpoint_port(extra_env[name]) is None:
+            yield Mistake(
+                key=f"extraEnv.{name}",
+                wrong="holds no address with a port that can be read",
+                rule="the NetworkPolicy opens that port for downloads, and no other",
+                remedy="write it as https://host:port, or set network.enabled to false",
+            )
+
+
+def _client_mistakes(clients: tuple[Client, ...]) -> Iterator[Mistake]:
+    for index, client in enumerate(clients):
         if (client.namespace is None) == (client.cidr is None):
             yield Mistake(
                 key=f"network.clients[{index}]",
@@ -108,13 +137,4 @@ def network_mistakes(network: Network, extra_env: Mapping[str, str]) -> Iterator
                 wrong=f"is set beside cidr {client.cidr}",
                 rule="addresses have no labels",
                 remedy="remove podLabels, or name a namespace instead of cidr",
-            )
-    for name in HUB_VARIABLES if network.enabled else ():
-        # The value may hold a password, so it is not shown.
-        if name in extra_env and endpoint_port(extra_env[name]) is None:
-            yield Mistake(
-                key=f"extraEnv.{name}",
-                wrong="holds no address with a port that can be read",
-                rule="the NetworkPolicy opens that port for downloads, and no other",
-                remedy="write it as https://host:port, or set network.enabled to false",
             )

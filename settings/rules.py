@@ -130,7 +130,11 @@ def _cache(settings: StackSettings) -> Iterator[Mistake]:
 def _exposure(settings: StackSettings) -> Iterator[Mistake]:
     yield from ingress_mistakes(settings.ingress)
     yield from autoscaling_mistakes(settings.autoscaling, ingress=settings.ingress.enabled)
-    yield from network_mistakes(settings.network, settings.extra_env)
+    yield from network_mistakes(
+        settings.network,
+        settings.extra_env,
+        called_by_controller=settings.ingress.enabled and not settings.autoscaling.enabled,
+    )
 
 
 _RULES: tuple[_Rule, ...] = (_cluster, _presets, _batch, _cache, _exposure)

@@ -79,12 +79,13 @@ def test_a_model_of_unknown_gate_that_is_open_needs_no_token(hub: HubStandIn) ->
     assert attempt(UNKNOWN) == ()
 
 
+@pytest.mark.parametrize("token", [None, "", " \n"])
 def test_the_token_of_this_machine_does_not_count_since_no_pod_has_it(
-    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, token: str | None
 ) -> None:
     publish(hub, GATED, gated="manual", readers=frozenset({READER}))
     monkeypatch.setenv("HF_TOKEN", READER)
-    assert "no token was given" in refusal(GATED)
+    assert "no token was given" in refusal(GATED, token=token)
     assert {request.token for request in hub.requests} == {None}
 
 

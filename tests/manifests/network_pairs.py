@@ -44,7 +44,7 @@ _PORTS = re.compile(r"\{protocols:(?P<protocols>[\w, ]+),dst_ports:(?P<ports>[\d
 
 def policies_of(recording: Recording) -> list[dict[str, Any]]:
     """The policies that the program asked for, as they go to the cluster."""
-    return [_whole_numbers(request.inputs) for request in recording.of_type(":NetworkPolicy")]
+    return [whole_numbers(request.inputs) for request in recording.of_type(":NetworkPolicy")]
 
 
 def pods_of(recording: Recording) -> dict[str, dict[str, str]]:
@@ -155,6 +155,6 @@ def _namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def _whole_numbers(inputs: dict[str, Any]) -> dict[str, Any]:
+def whole_numbers(inputs: dict[str, Any]) -> dict[str, Any]:
     """Undo that every number on the wire is a float."""
     return json.loads(json.dumps(inputs), parse_float=lambda text: int(float(text)))

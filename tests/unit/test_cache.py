@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planning.cache import GIB, cache_size, with_held_claim
+from planning.cache import cache_size, with_held_claim
 from planning.explain import preview_lines
 from planning.plan import Plan
+from planning.units import GIB
 from planning.volumes import CsiVolume, HeldClaim, HostPathVolume, NfsVolume
 from settings.parse import parse
 from tests.choices import planned, preset

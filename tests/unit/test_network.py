@@ -30,8 +30,11 @@ def ports_to_the_hub(**env: str) -> list[int]:
     return [port.number for port in rule.ports]
 
 
-def mistakes(*, env: dict[str, str] | None = None, **keys: object) -> list[Mistake]:
-    return list(network_mistakes(Network.model_validate(keys), env or {}))
+def mistakes(
+    *, env: dict[str, str] | None = None, called: bool = True, **keys: object
+) -> list[Mistake]:
+    asked = Network.model_validate(keys)
+    return list(network_mistakes(asked, env or {}, called_by_controller=called))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,14 @@ def test_an_address_without_a_port_to_open_is_refused_without_being_shown() -> N
 def test_a_client_is_pods_or_addresses(client: dict[str, str]) -> None:
     (mistake,) = mistakes(clients=[client])
     assert (mistake.key, mistake.remedy) == ("network.clients[0]", "set exactly one of the two")
+
+
+def test_an_ingress_whose_controller_nobody_lets_in_is_refused() -> None:
+    (mistake,) = mistakes(ingressNamespaces=[])
+    assert mistake.key == "network.ingressNamespaces"
+    assert mistakes(ingressNamespaces=[], clients=[{"cidr": "192.0.2.0/24"}]) == []
+    assert mistakes(ingressNamespaces=[], called=False) == []
+    assert mistakes(ingressNamespaces=[], enabled=False) == []
 
 
 def test_addresses_have_no_labels() -> None:

@@ -10,10 +10,10 @@ import pytest
 from cluster.observed import ObservedNamespace
 from cluster.storage import cache_mistakes, claim_mistakes, claim_warnings, namespace_mistakes
 from planning.plan import Plan
+from planning.units import GIB
 from planning.volumes import Cache, HeldClaim
 from tests.choices import planned, preset
 
-GIB = 2**30
 MINE = ObservedNamespace(stack="prod", enforced="restricted")
 
 

@@ -1,0 +1,284 @@
+"""Who may call: what the stack config may ask for, and what is planned of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.authentication import missing_definition, needed_definitions
+from manifests.api_keys import WRITE_KEYS
+from planning.api_keys import API_KEY_FILE, api_key_mistakes
+from planning.auth import ApiKeyAuth, MiddlewareAuth, NoAuth, OidcAuth
+from planning.exposure import MiddlewareReference
+from planning.plan import Plan
+from planning.stack import PlanError
+from settings import parse
+from settings.secret_keys import split_api_keys
+from tests.choices import only, planned, preset
+
+HOST = {"host": "llm.example.com"}
+VALID = {
+    "model": "mistral-7b-instruct",
+    "presets": json.dumps(
+        [{"name": "l4", "vendor": "nvidia", "product": "l4", "gpus": 1, "cpu": 4, "memory": "8Gi"}]
+    ),
+    "kubernetes": '{"context": "sandbox"}',
+}
+KEY = "not-a-real-key-but-long-enough"
+HASH = "$2y$05$notARealHashButOfTheRightShape"
+OIDC = {"kind": "oidc", "issuer": "https://issuer.example.com", "clientId": "vllm"}
+FORWARD = {"kind": "forwardAuth", "address": "https://login.example.com/verify"}
+
+
+def mistakes(
+    auth: object, secrets: dict[str, str] | None = None, ingress: dict[str, object] | None = None
+) -> list[str]:
+    """Parse a config with an authentication, and give its mistakes as lines."""
+    section = json.dumps(HOST | {"auth": auth} | (ingress or {}))
+    found = parse(
+        VALID | {"ingress": section} | (secrets or {}), secret=frozenset(secrets or {})
+    ).mistakes
+    return [str(mistake) for mistake in found]
+
+
+def plan(auth: object, product: str = "l4", **ingress: object) -> Plan:
+    return planned([preset(product)], ingress=HOST | {"auth": auth} | ingress)
+
+
+@pytest.mark.parametrize(
+    ("auth", "secrets"),
+    [
+        ("none", {}),
+        ("apiKey", {}),
+        ("apiKey", {"apiKeys": KEY}),
+        ("apiKey", {"apiKeys": json.dumps([KEY, KEY + "2"])}),
+        ({"kind": "apiKey", "secretName": "keys", "otherKeys": ["previous"]}, {}),
+        ("basic", {"basicAuthUsers": f"someone:{HASH}\nanother:{{SHA}}bm90IGEgaGFzaA=="}),
+        ({"kind": "basic", "secretName": "users"}, {}),
+        (FORWARD | {"authResponseHeaders": ["X-User"], "trustForwardHeader": True}, {}),
+        ({"kind": "middleware", "middlewares": [{"name": "login", "namespace": "edge"}]}, {}),
+        (OIDC, {"oidcClientSecret": "not-a-real-secret"}),
+        (OIDC | {"secretName": "client", "groups": ["llm"], "emailDomains": ["example.com"]}, {}),
+    ],
+)
+def test_every_kind_is_accepted_with_what_it_needs(auth: object, secrets: dict[str, str]) -> None:
+    assert mistakes(auth, secrets) == []
+
+
+@pytest.mark.parametrize(
+    ("auth", "secrets", "line"),
+    [
+        ("basic", {}, "basicAuthUsers: is missing; the kind 'basic' needs it"),
+        (OIDC, {}, "oidcClientSecret: is missing; the kind 'oidc' needs it"),
+        ({"kind": "forwardAuth"}, {}, "ingress.auth.address: is missing"),
+        ({"kind": "middleware"}, {}, "ingress.auth.middlewares: is missing"),
+        (
+            {"kind": "apiKey", "address": "https://x.example"},
+            {},
+            "ingress.auth.address: is no key of the kind 'apiKey'; it belongs to forwardAuth",
+        ),
+        ({"kind": "apiKey", "key": "k"}, {}, "ingress.auth.key: is set without secretName"),
+        (
+            {"kind": "apiKey", "secretName": "keys"},
+            {"apiKeys": KEY},
+            "ingress.auth.secretName: is set beside apiKeys",
+        ),
+        ("none", {"apiKeys": KEY}, "apiKeys: is set, and ingress.auth is none; it belongs to"),
+        ("apiKeys", {}, "ingress.auth.kind: 'apiKeys' is refused"),
+        ({"kind": "apiKey", "secretNam": "x"}, {}, "ingress.auth.secretNam: is not a key"),
+        (FORWARD | {"address": "login.example.com"}, {}, "ingress.auth.address: 'login.example"),
+    ],
+)
+def test_what_contradicts_itself_is_one_mistake_that_names_the_key(
+    auth: object, secrets: dict[str, str], line: str
+) -> None:
+    (found,) = mistakes(auth, secrets)
+    assert found.startswith(line)
+
+
+@pytest.mark.parametrize(
+    "auth", ["basic", FORWARD, {"kind": "middleware", "middlewares": [{"name": "x"}]}, OIDC]
+)
+@pytest.mark.parametrize(
+    "ingress",
+    [{"className": "haproxy"}, {"kind": "gateway", "gateway": {"name": "edge"}}],
+)
+def test_a_kind_that_traefik_runs_is_refused_for_another_controller(
+    auth: Any, ingress: dict[str, object]
+) -> None:
+    kind = auth if isinstance(auth, str) else auth["kind"]
+    secrets = {"basic": {"basicAuthUsers": f"a:{HASH}"}, "oidc": {"oidcClientSecret": "x"}}
+    (line,) = mistakes(auth, secrets.get(kind), ingress)
+    assert line.startswith(f"ingress.auth: {kind} is asked of a controller other than Traefik")
+    assert "apiKey" in line.rpartition(";")[2]
+    assert mistakes(auth, secrets.get(kind), ingress | {"controller": "traefik"}) == []
+    assert mistakes("apiKey", ingress=ingress) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "auth"),
+    [
+        ("apiKeys", "too-short", "apiKey"),
+        ("apiKeys", f"-{KEY}", "apiKey"),
+        ("apiKeys", f"{KEY}\u00e4", "apiKey"),
+        ("apiKeys", "[]", "apiKey"),
+        ("apiKeys", '["unfinished', "apiKey"),
+        ("apiKeys", "[12345678901234567890]", "apiKey"),
+        ("basicAuthUsers", "someone:a password in clear", "basic"),
+        ("basicAuthUsers", f"{HASH}", "basic"),
+    ],
+)
+def test_a_secret_of_no_use_is_refused_and_never_repeated(key: str, value: str, auth: str) -> None:
+    (line,) = mistakes(auth, {key: value})
+    assert line.startswith(f"{key}: ")
+    assert value not in line
+
+
+def test_every_secret_in_clear_is_refused() -> None:
+    raw = VALID | {"ingress": json.dumps(HOST | {"auth": "apiKey"}), "apiKeys": KEY}
+    (mistake,) = parse(raw, secret=frozenset()).mistakes
+    assert "pulumi config set --secret apiKeys" in str(mistake)
+    assert KEY not in str(mistake)
+
+
+def test_an_address_with_a_password_is_not_repeated() -> None:
+    (line,) = mistakes(FORWARD | {"address": "https://user:hunter2@login.example.com"})
+    assert "hunter2" not in line
+
+
+def test_a_token_comes_from_one_of_three_places() -> None:
+    external = json.dumps({"store": "vault", "key": "llm/token"})
+    raw = VALID | {"ingress": '{"enabled": false}'}
+    sources = {
+        "huggingFaceToken": "x",
+        "huggingFaceTokenSecret": '{"name": "token"}',
+        "huggingFaceTokenExternal": external,
+    }
+    for key, value in sources.items():
+        secret = frozenset({key} & {"huggingFaceToken"})
+        assert parse(raw | {key: value}, secret=secret).mistakes == ()
+    mistake = only(parse(raw | sources, secret=frozenset({"huggingFaceToken"})).mistakes)
+    assert mistake.key == "huggingFaceTokenExternal"
+    assert "huggingFaceToken and huggingFaceTokenSecret" in mistake.wrong
+
+
+def test_keys_are_lines_or_a_list_and_the_first_is_for_clients() -> None:
+    assert split_api_keys("a\nb\n") == split_api_keys('["a", "b"]') == ("a", "b")
+    own = plan("apiKey")
+    assert own.api_key_secret == ("vllm-api-key", "api-key")
+    existing = plan({"kind": "apiKey", "secretName": "keys", "key": "now", "otherKeys": ["old"]})
+    assert existing.api_key_secret == ("keys", "now")
+    assert isinstance(existing.auth, ApiKeyAuth)
+    assert existing.auth.entries == ("now", "old")
+    assert plan("none").api_key_secret is None
+
+
+def test_keys_hold_without_a_way_in_and_the_other_kinds_do_not() -> None:
+    assert isinstance(plan("apiKey", enabled=False).auth, ApiKeyAuth)
+    assert plan(OIDC, enabled=False).auth == NoAuth()
+
+
+def test_the_command_line_names_the_file_and_only_the_leader_reads_it() -> None:
+    assert plan("apiKey").server.args[-2:] == ("--config", API_KEY_FILE)
+    assert "--config" not in plan("none").server.args
+    large = planned(
+        [preset("h100-80", 8, price=30)],
+        model="mistral-large-3",
+        multiNode={"maxNodes": 2},
+        cache={"accessMode": "ReadWriteMany"},
+        ingress=HOST | {"auth": "apiKey"},
+    )
+    assert "--config" in large.server.args
+    assert "--config" not in large.server.worker_args
+
+
+@pytest.mark.parametrize(("release", "refused"), [("0.19.1", 1), ("0.20.2", 1), ("0.31.0", 0)])
+def test_keys_are_refused_for_a_release_that_writes_them_into_its_log(
+    release: str, refused: int
+) -> None:
+    assert len(api_key_mistakes("apiKey", release)) == refused
+    assert api_key_mistakes("basic", release) == ()
+
+
+def test_an_old_gpu_whose_image_logs_the_keys_is_refused_at_preview() -> None:
+    with pytest.raises(PlanError) as caught:
+        plan("apiKey", product="v100-32")
+    assert only(caught.value.mistakes).key == "ingress.auth"
+
+
+def test_only_an_open_way_in_is_warned_of() -> None:
+    def warned(auth: object) -> bool:
+        return any(text.startswith("ingress.auth") for text in plan(auth).warnings)
+
+    assert warned("none")
+    assert not [auth for auth in ("apiKey", FORWARD, OIDC) if warned(auth)]
+
+
+def test_middlewares_are_named_in_their_order_and_default_to_the_namespace_of_the_app() -> None:
+    auth = {"kind": "middleware", "middlewares": [{"name": "b"}, {"name": "a", "namespace": "x"}]}
+    found = plan(auth)
+    expected = (
+        MiddlewareReference(namespace="llm", name="b"),
+        MiddlewareReference(namespace="x", name="a"),
+    )
+    assert found.auth == MiddlewareAuth(middlewares=expected)
+    assert found.ingress is not None
+    assert found.ingress.middlewares == expected
+
+
+def test_oauth2_proxy_has_an_image_of_a_fixed_release() -> None:
+    auth = plan(OIDC).auth
+    assert isinstance(auth, OidcAuth)
+    assert auth.image.rpartition(":")[2].startswith("v")
+
+
+@pytest.mark.parametrize(
+    ("auth", "token", "needed"),
+    [
+        ("none", None, ()),
+        ("apiKey", None, ()),
+        (OIDC, None, ("middlewares.traefik.io",)),
+        ("none", {"store": "vault", "key": "t"}, ("externalsecrets.external-secrets.io",)),
+    ],
+)
+def test_the_cluster_must_serve_what_is_made_of_definitions_that_it_may_lack(
+    auth: object, token: object, needed: tuple[str, ...]
+) -> None:
+    ingress = HOST | {"auth": auth}
+    found = planned([preset("l4")], ingress=ingress, huggingFaceTokenExternal=token)
+    assert needed_definitions(found) == needed
+    for definition in needed:
+        assert definition in str(missing_definition(definition))
+
+
+def write_keys(folder: Path, *contents: str) -> subprocess.CompletedProcess[str]:
+    """Run the init container's program on files as a Secret's volume holds them."""
+    sources: list[str] = []
+    for index, content in enumerate(contents):
+        source = folder / f"entry-{index}"
+        source.write_text(content)
+        sources.append(str(source))
+    command = [sys.executable, "-c", WRITE_KEYS, str(folder / "vllm.yaml"), *sources]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_file_holds_every_key_and_is_for_the_server_alone(tmp_path: Path) -> None:
+    assert write_keys(tmp_path, "first\nsecond\n", "0123\n").returncode == 0
+    file = tmp_path / "vllm.yaml"
+    assert json.loads(file.read_text()) == {"api-key": ["first", "second", "0123"]}
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", ["", "\n", "--served-model-name"])
+def test_a_secret_without_a_key_stops_the_pod_instead_of_opening_it(
+    tmp_path: Path, content: str
+) -> None:
+    done = write_keys(tmp_path, content)
+    assert done.returncode != 0
+    assert "the Secret holds no API key" in done.stderr
+    assert not (tmp_path / "vllm.yaml").exists()
