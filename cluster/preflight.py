@@ -13,13 +13,12 @@ from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
 from cluster.observed import (
     ObservedNode,
-    has_external_metrics,
-    has_http_scaled_object,
     read_claim,
     read_namespace,
     read_nodes,
     serves,
 )
+from cluster.scaling import scaling_findings
 from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
 from planning.cache import with_held_claim
 from planning.errors import PlanError
@@ -27,10 +26,6 @@ from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
 _SHARING = "nvidia.com/gpu.sharing-strategy"
-_DEFINITIONS = {
-    "interceptorRoute": ("interceptorroutes.http.keda.sh", "scaledobjects.keda.sh"),
-    "httpScaledObject": ("httpscaledobjects.http.keda.sh", "scaledobjects.keda.sh"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +59,8 @@ def inspect(plan: Plan) -> Findings:
 
 
 def _findings(plan: Plan, client: Client) -> Findings:
-    mistakes: list[Mistake] = []
-    warnings: list[str] = []
-    if plan.scaling is not None:
-        mistakes += _scaling_mistakes(plan, plan.scaling.kind, client)
-        if not mistakes and not has_external_metrics(client):
-            warnings.append(
-                "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
-                "available); the objects are accepted, but replicas do not follow the load"
-            )
+    scaled = scaling_findings(plan, client)
+    plan, mistakes, warnings = scaled.plan, list(scaled.mistakes), list(scaled.warnings)
     mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
     own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
@@ -105,34 +93,6 @@ def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list
             remedy=f"add {_SHARING}: none to the pool's nodeSelector, or set force to true",
         )
     ]
-
-
-def _scaling_mistakes(plan: Plan, kind: str, client: Client) -> list[Mistake]:
-    absent = [name for name in _DEFINITIONS[kind] if not serves(client, name)]
-    if absent:
-        return [_missing(name, kind) for name in absent]
-    app, namespace = plan.names.app, plan.names.namespace
-    older = kind == "interceptorRoute" and has_http_scaled_object(client, namespace, app)
-    return [_older_kind(app, namespace)] if older else []
-
-
-def _older_kind(app: str, namespace: str) -> Mistake:
-    return Mistake(
-        key="autoscaling.kind",
-        wrong=f"interceptorRoute meets the HTTPScaledObject '{app}' in namespace {namespace}",
-        rule="its operator owns the ScaledObject of that name until it is gone",
-        remedy="set autoscaling.enabled to false, run 'pulumi up', and choose the kind then",
-    )
-
-
-def _missing(definition: str, kind: str) -> Mistake:
-    return Mistake(
-        key="autoscaling.enabled",
-        wrong=f"the cluster does not serve {definition}",
-        rule=f"autoscaling of kind {kind} needs KEDA and its HTTP add-on",
-        remedy="install them (Helm charts kedacore/keda and kedacore/keda-add-ons-http), choose "
-        "the other autoscaling.kind, or disable autoscaling",
-    )
 
 
 def _suits(node: ObservedNode, placement: Placement) -> bool:

@@ -43,18 +43,23 @@ class VllmApp(pulumi.ComponentResource):
             ModelServerArgs(plan=plan, hugging_face_token=args.hugging_face_token, after=after),
             child,
         )
+        # The ingress turns to the interceptor only once that knows where to go.
+        routed = (*after, *self._autoscaler(name, plan, after))
         if plan.ingress is not None:
-            ingress = AppIngressArgs(plan=plan, ingress=plan.ingress, after=after)
+            ingress = AppIngressArgs(plan=plan, ingress=plan.ingress, after=routed)
             AppIngress(f"{name}-ingress", ingress, child)
-        if plan.ingress is not None and plan.scaling is not None:
-            scaling = RpsAutoscalerArgs(
-                plan=plan,
-                scaling=plan.scaling,
-                host=plan.ingress.host,
-                after=(self.server.workload,),
-            )
-            RpsAutoscaler(f"{name}-autoscaler", scaling, child)
         self.register_outputs(shown)
+
+    def _autoscaler(
+        self, name: str, plan: Plan, after: tuple[pulumi.Resource, ...]
+    ) -> tuple[pulumi.Resource, ...]:
+        if plan.scaling is None:
+            return ()
+        args = RpsAutoscalerArgs(
+            plan=plan, scaling=plan.scaling, workload=self.server.workload, after=after
+        )
+        child = pulumi.ResourceOptions(parent=self)
+        return (RpsAutoscaler(f"{name}-autoscaler", args, child).route,)
 
     def _foundations(self, name: str, plan: Plan) -> tuple[pulumi.Resource, ...]:
         foundations: list[pulumi.Resource] = []

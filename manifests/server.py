@@ -45,7 +45,7 @@ def deployment_args(plan: Plan, *, token: Token | None) -> DeploymentInitArgs:
     """
     rollout = plan.rollout
     return DeploymentInitArgs(
-        metadata=server_metadata(plan, plan.names.server),
+        metadata=server_metadata(plan, plan.names.server, _taken_over(plan)),
         spec=DeploymentSpecArgs(
             replicas=plan.server.replicas,
             selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
@@ -61,6 +61,11 @@ def deployment_args(plan: Plan, *, token: Token | None) -> DeploymentInitArgs:
             template=PodTemplateSpecArgs(metadata=pod_metadata(plan), spec=pod_spec(plan, token)),
         ),
     )
+
+
+def _taken_over(plan: Plan) -> dict[str, str] | None:
+    """Whoever scaled before owns the count, and setting it would be a conflict."""
+    return {"pulumi.com/patchForce": "true"} if plan.server.holds_replicas else None
 
 
 def disruption_budget_args(plan: Plan) -> PodDisruptionBudgetInitArgs | None:

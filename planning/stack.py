@@ -9,9 +9,8 @@ from catalog.records import Model
 from planning.cache import CACHE_PATH, plan_cache
 from planning.download import has_download
 from planning.errors import PlanError
-from planning.exposure import ingress_warnings, plan_ingress
+from planning.exposure import Ingress, ingress_warnings, plan_ingress
 from planning.facts import catalogue_model, is_catalogued
-from planning.fit import Sized
 from planning.names import Names
 from planning.overrides import overrides_of
 from planning.placement import plan_placement
@@ -27,9 +26,10 @@ from planning.plan import (
 from planning.pod_security import security_warning
 from planning.presets import Choice, choose
 from planning.rollout import plan_rollout, start_budget
-from planning.scaling import plan_scaling
+from planning.scaling import Scaling, plan_scaling
+from planning.scaling_checks import scaling_warnings, within_capacity
 from planning.serving import Served, serve
-from planning.verdicts import notes, verdicts, warnings
+from planning.verdicts import notes, verdict, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
@@ -52,18 +52,18 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     """
     model = model or catalogue_model(settings.model)
     revision = _revision(model, settings, stack)
-    overrides, gpus = overrides_of(settings), {gpu.key: gpu for gpu in load_gpus()}
-    choice = choose(model, settings.presets, wanted=settings.preset, gpus=gpus, overrides=overrides)
-    _, sized = choice.chosen.settled()
+    choice, settings = _choice(model, settings)
+    placement = plan_placement(choice.chosen, settings)
     served = serve(model, revision, choice.chosen, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
-    placement, cache = plan_placement(choice.chosen, settings), plan_cache(model, names, settings)
+    cache, ingress = plan_cache(model, names, settings), plan_ingress(names, settings.ingress)
     start = _start(model, cache, settings)
+    scaling = _scaling(names, ingress, start, placement, settings)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
         extra_labels=tuple(sorted(settings.labels.items())),
-        model=_planned_model(model, revision, sized, settings),
+        model=_planned_model(model, revision, choice, settings),
         placement=placement,
         server=served.server,
         start=start,
@@ -71,13 +71,42 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         rollout=_rollout(served, placement, cache, start),
         cache=cache,
         request_seconds=settings.request_seconds,
-        ingress=plan_ingress(names, settings.ingress),
-        scaling=plan_scaling(settings.autoscaling),
+        ingress=ingress,
+        scaling=scaling,
         token_secret=_token_secret(settings),
         cluster=_cluster(settings),
         verdicts=verdicts(choice),
-        notes=(*notes(model, choice, sized, settings), *_pin_notes(model)),
-        warnings=_warnings(model, revision, choice, served, settings),
+        notes=_notes(model, choice, settings),
+        warnings=_warnings(model, revision, choice, served, settings) + _targets(scaling, choice),
+    )
+
+
+def _choice(model: Model, settings: StackSettings) -> tuple[Choice, StackSettings]:
+    """Choose a preset, and bound the settings by what it holds."""
+    choice = choose(
+        model,
+        settings.presets,
+        wanted=settings.preset,
+        gpus={gpu.key: gpu for gpu in load_gpus()},
+        overrides=overrides_of(settings),
+    )
+    capacity = plan_placement(choice.chosen, settings).capacity
+    return choice, within_capacity(settings, capacity)
+
+
+def _scaling(
+    names: Names,
+    ingress: Ingress | None,
+    start: StartBudget,
+    placement: Placement,
+    settings: StackSettings,
+) -> Scaling | None:
+    return plan_scaling(
+        names,
+        settings,
+        host=ingress.host if ingress else None,
+        start_seconds=start.seconds,
+        capacity=placement.capacity,
     )
 
 
@@ -87,6 +116,12 @@ def _start(model: Model, cache: Cache, settings: StackSettings) -> StartBudget:
         override=settings.rollout.start_seconds,
         downloads=not has_download(cache.storage),
     )
+
+
+def _targets(scaling: Scaling | None, choice: Choice) -> tuple[str, ...]:
+    gpu, _ = choice.chosen.settled()
+    sizing = verdict(choice.chosen, chosen=True).sizing
+    return tuple(scaling_warnings(scaling, sizing, memory_bandwidth=gpu.memory_bandwidth))
 
 
 def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBudget) -> Rollout:
@@ -100,8 +135,9 @@ def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBud
 
 
 def _planned_model(
-    model: Model, revision: str, sized: Sized, settings: StackSettings
+    model: Model, revision: str, choice: Choice, settings: StackSettings
 ) -> PlannedModel:
+    _, sized = choice.chosen.settled()
     return PlannedModel(
         id=model.id,
         revision=revision,
@@ -167,9 +203,12 @@ def _revision_warnings(model: Model, revision: str, settings: StackSettings) -> 
         )
 
 
-def _pin_notes(model: Model) -> Iterator[str]:
-    if not is_catalogued(model):
-        yield f"facts: from the Hub; pin them with `make lock MODEL={model.id}`"
+def _notes(model: Model, choice: Choice, settings: StackSettings) -> tuple[str, ...]:
+    _, sized = choice.chosen.settled()
+    said = notes(model, choice, sized, settings)
+    if is_catalogued(model):
+        return said
+    return (*said, f"facts: from the Hub; pin them with `make lock MODEL={model.id}`")
 
 
 def _token_secret(settings: StackSettings) -> tuple[str, str] | None:
