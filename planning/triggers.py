@@ -88,11 +88,12 @@ def pods(names: Names) -> str:
 def _first_token(of_pods: str, running: str) -> str:
     """Without requests the quantile is NaN, which is calm; without pods there is no value at all.
 
-    Any value of a metric that the pods always have tells the two apart.
+    A metric that the pods always have tells the two apart, and ends with them at once, where the
+    rate goes on for its window.
     """
     buckets = f"vllm:time_to_first_token_seconds_bucket{{{of_pods}}}"
     rates = f"sum by (le) (rate({buckets}[{RATE_WINDOW}]))"
-    return f"histogram_quantile({QUANTILE}, {rates}) >= 0 or 0 * {running}"
+    return f"histogram_quantile({QUANTILE}, {rates}) >= 0 and {running} or 0 * {running}"
 
 
 def _cron(asked: Autoscaling) -> tuple[Trigger, ...]:
