@@ -60,6 +60,11 @@ def scaling_warnings(
     """
     if scaling is None:
         return
+    if scaling.max_replicas == scaling.min_replicas:
+        yield (
+            f"autoscaling.maxReplicas: {scaling.max_replicas} is the minimum too, by the stack or "
+            "by the preset's capacity, so that no load changes the count"
+        )
     if sizing is not None:
         yield from _rate_warnings(scaling, sizing, memory_bandwidth)
     if scaling.cooldown_seconds is not None and scaling.cold_start.placeholder is None:

@@ -134,6 +134,14 @@ def test_a_target_that_one_replica_cannot_reach_is_a_warning_with_the_estimate()
     assert not any("requestsPerSecond" in warning for warning in calm)
 
 
+def test_bounds_that_leave_nothing_to_scale_are_a_warning() -> None:
+    (warning,) = [
+        w for w in with_scaling([preset("l4", capacity=1)]).warnings if "minimum too" in w
+    ]
+    assert warning.startswith("autoscaling.maxReplicas: 1 is the minimum too")
+    assert not any("minimum too" in warning for warning in with_scaling().warnings)
+
+
 def test_a_replica_that_may_go_with_a_lull_is_a_warning() -> None:
     (warning,) = [w for w in with_scaling(scaleDownSeconds=0).warnings if "scaleDown" in w]
     assert warning.startswith("autoscaling.scaleDownSeconds: 0 is below windowSeconds (60)")
