@@ -10,11 +10,13 @@ from lightkube import Client, generic_resource
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apiregistration_v1 import APIService
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 from lightkube.resources.core_v1 import Event, Namespace, Node, PersistentVolumeClaim, Pod
 from lightkube.resources.networking_v1 import IngressClass
 from lightkube.utils.quantity import parse_quantity
 
-from planning.names import ENFORCE, RETAIN, STACK
+from planning.names import ENFORCE, PART_OF, RETAIN, STACK
 from planning.volumes import HeldClaim
 
 _NOT_FOUND = 404
@@ -28,6 +30,9 @@ _GATEWAY = _GENERIC.create_namespaced_resource(
 _ISSUER = _GENERIC.create_namespaced_resource("cert-manager.io", "v1", "Issuer", "issuers")
 _CLUSTER_ISSUER = _GENERIC.create_global_resource(
     "cert-manager.io", "v1", "ClusterIssuer", "clusterissuers"
+)
+_SCALED_OBJECT = _GENERIC.create_namespaced_resource(
+    "keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"
 )
 
 
@@ -80,6 +85,21 @@ class ObservedListener:
 
     name: str
     protocol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedScaler:
+    """An object that scales a Deployment.
+
+    `owner` is the kind and name of the object that made it, if one did, and `ours` whether this
+    program did, itself or by such an object. `original` is the count that KEDA found.
+    """
+
+    kind: str
+    name: str
+    owner: tuple[str, str] | None
+    ours: bool
+    original: int | None = None
 
 
 def read_nodes(client: Client) -> Iterator[ObservedNode]:
@@ -173,6 +193,43 @@ def read_listeners(client: Client, namespace: str, name: str) -> list[ObservedLi
     return [ObservedListener(name=each["name"], protocol=each["protocol"]) for each in listeners]
 
 
+def read_replicas(client: Client, namespace: str, name: str) -> int | None:
+    """Read how many replicas a Deployment is to have now; None where there is none."""
+    deployment = _found(client, Deployment, name, namespace=namespace)
+    return None if deployment is None else deployment["spec"].get("replicas", 1)
+
+
+def read_scalers(client: Client, namespace: str, deployment: str) -> tuple[ObservedScaler, ...]:
+    """Read whatever scales a Deployment: ScaledObjects and HorizontalPodAutoscalers."""
+    found = [
+        *(("ScaledObject", item) for item in _listed(client, _SCALED_OBJECT, namespace=namespace)),
+        *(
+            ("HorizontalPodAutoscaler", item)
+            for item in _listed(client, HorizontalPodAutoscaler, namespace=namespace)
+        ),
+    ]
+    return tuple(
+        _scaler(kind, item)
+        for kind, item in found
+        if item["spec"]["scaleTargetRef"]["name"] == deployment
+        and item["spec"]["scaleTargetRef"].get("kind", "Deployment") == "Deployment"
+    )
+
+
+def _scaler(kind: str, item: dict[str, Any]) -> ObservedScaler:
+    metadata: dict[str, Any] = item["metadata"]
+    owners: list[dict[str, str]] = metadata.get("ownerReferences") or []
+    labels: dict[str, str] = metadata.get("labels") or {}
+    status: dict[str, Any] = item.get("status") or {}
+    return ObservedScaler(
+        kind=kind,
+        name=metadata["name"],
+        owner=(owners[0]["kind"], owners[0]["name"]) if owners else None,
+        ours=labels.get("app.kubernetes.io/part-of") == PART_OF,
+        original=status.get("originalReplicaCount"),
+    )
+
+
 def read_claim(client: Client, namespace: str, name: str) -> HeldClaim | None:
     """Read a claim; None where there is none of this name."""
     claim = _found(client, PersistentVolumeClaim, name, namespace=namespace)
@@ -221,6 +278,12 @@ def _found(client: Client, kind: type[object], name: str, **query: object) -> di
 
 
 def _listed(client: Client, kind: type[object], **query: object) -> list[dict[str, Any]]:
+    """Read every object of a kind; none where the cluster does not serve it."""
     # lightkube leaves the types of maps open; the records above close them.
     api: Any = client
-    return [item.to_dict() for item in api.list(kind, **query)]
+    try:
+        return [item.to_dict() for item in api.list(kind, **query)]
+    except ApiError as error:
+        if int(error.response.status_code) != _NOT_FOUND:
+            raise
+        return []

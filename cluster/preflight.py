@@ -16,13 +16,12 @@ from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
 from cluster.network import namespace_warnings
 from cluster.observed import (
     ObservedNode,
-    has_external_metrics,
-    has_http_scaled_object,
     read_claim,
     read_namespace,
     read_nodes,
     serves,
 )
+from cluster.scaling import scaling_findings
 from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
 from planning.cache import with_held_claim
 from planning.errors import PlanError
@@ -31,10 +30,6 @@ from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
 _SHARING = "sharing-strategy"
-_DEFINITIONS = {
-    "interceptorRoute": ("interceptorroutes.http.keda.sh", "scaledobjects.keda.sh"),
-    "httpScaledObject": ("httpscaledobjects.http.keda.sh", "scaledobjects.keda.sh"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +63,9 @@ def inspect(plan: Plan) -> Findings:
 
 
 def _findings(plan: Plan, client: Client) -> Findings:
-    mistakes: list[Mistake] = []
-    warnings: list[str] = []
-    if plan.scaling is not None:
-        mistakes += _scaling_mistakes(plan, plan.scaling.kind, client)
-        if not mistakes and not has_external_metrics(client):
-            warnings.append(
-                "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
-                "available); the objects are accepted, but replicas do not follow the load"
-            )
-    warnings += namespace_warnings(_absent(plan, client, without_scaler=bool(warnings)))
+    scaled = scaling_findings(plan, client)
+    plan, mistakes, warnings = scaled.plan, list(scaled.mistakes), list(scaled.warnings)
+    warnings += namespace_warnings(_absent(plan, client, without_scaler=scaled.lacks_scaler))
     mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
     mistakes += exposure_mistakes(plan, client)
     mistakes += authentication_mistakes(plan, client)
@@ -122,34 +110,6 @@ def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list
             remedy=f"add {label}: none to the pool's nodeSelector, or set force to true",
         )
     ]
-
-
-def _scaling_mistakes(plan: Plan, kind: str, client: Client) -> list[Mistake]:
-    absent = [name for name in _DEFINITIONS[kind] if not serves(client, name)]
-    if absent:
-        return [_missing(name, kind) for name in absent]
-    app, namespace = plan.names.app, plan.names.namespace
-    older = kind == "interceptorRoute" and has_http_scaled_object(client, namespace, app)
-    return [_older_kind(app, namespace)] if older else []
-
-
-def _older_kind(app: str, namespace: str) -> Mistake:
-    return Mistake(
-        key="autoscaling.kind",
-        wrong=f"interceptorRoute meets the HTTPScaledObject '{app}' in namespace {namespace}",
-        rule="its operator owns the ScaledObject of that name until it is gone",
-        remedy="set autoscaling.enabled to false, run 'pulumi up', and choose the kind then",
-    )
-
-
-def _missing(definition: str, kind: str) -> Mistake:
-    return Mistake(
-        key="autoscaling.enabled",
-        wrong=f"the cluster does not serve {definition}",
-        rule=f"autoscaling of kind {kind} needs KEDA and its HTTP add-on",
-        remedy="install them (Helm charts kedacore/keda and kedacore/keda-add-ons-http), choose "
-        "the other autoscaling.kind, or disable autoscaling",
-    )
 
 
 def suits(node: ObservedNode, placement: Placement) -> bool:

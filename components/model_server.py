@@ -99,8 +99,8 @@ class ModelServer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(after),
-                # The autoscaler owns the count once it exists; `replicas` is for the creation.
-                ignore_changes=["spec.replicas"] if plan.server.autoscaled else None,
+                # Whoever scales owns the count; `replicas` is for the creation.
+                ignore_changes=None if plan.server.holds_replicas else ["spec.replicas"],
                 custom_timeouts=pulumi.CustomTimeouts(
                     create=f"{plan.start.seconds}s", update=f"{plan.rollout.update_seconds}s"
                 ),

@@ -54,21 +54,15 @@ class VllmApp(pulumi.ComponentResource):
             ),
             child,
         )
+        # The ingress turns to the interceptor only once that knows where to go.
+        routed = (*after, *self._autoscaler(name, plan, after))
         if plan.scaling is not None:
             alias = interceptor_service_args(plan, plan.scaling)
             behind = pulumi.ResourceOptions(parent=self, depends_on=list(after))
             Service(f"{name}-interceptor", metadata=alias.metadata, spec=alias.spec, opts=behind)
         if plan.ingress is not None:
-            ingress = AppIngressArgs(plan=plan, exposure=plan.ingress, after=after)
+            ingress = AppIngressArgs(plan=plan, exposure=plan.ingress, after=routed)
             AppIngress(f"{name}-ingress", ingress, child)
-        if plan.ingress is not None and plan.scaling is not None:
-            scaling = RpsAutoscalerArgs(
-                plan=plan,
-                scaling=plan.scaling,
-                host=plan.ingress.host,
-                after=(self.server.workload,),
-            )
-            RpsAutoscaler(f"{name}-autoscaler", scaling, child)
         self.register_outputs(shown)
 
     def _authentication(
@@ -82,6 +76,17 @@ class VllmApp(pulumi.ComponentResource):
         asked = AppAuthenticationArgs(plan=args.plan, secrets=args.secrets, after=after)
         child = pulumi.ResourceOptions(parent=self)
         return AppAuthentication(f"{name}-authentication", asked, child).api_keys
+
+    def _autoscaler(
+        self, name: str, plan: Plan, after: tuple[pulumi.Resource, ...]
+    ) -> tuple[pulumi.Resource, ...]:
+        if plan.scaling is None:
+            return ()
+        args = RpsAutoscalerArgs(
+            plan=plan, scaling=plan.scaling, workload=self.server.workload, after=after
+        )
+        child = pulumi.ResourceOptions(parent=self)
+        return (RpsAutoscaler(f"{name}-autoscaler", args, child).route,)
 
     def _foundations(self, name: str, plan: Plan) -> tuple[pulumi.Resource, ...]:
         foundations: list[pulumi.Resource] = []

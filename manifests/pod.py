@@ -100,7 +100,8 @@ def _container(plan: Plan, token: Token | None, api_keys: ApiKeys | None) -> Con
 
 
 def _spread(plan: Plan) -> list[TopologySpreadConstraintArgs] | None:
-    if plan.server.max_replicas <= 1:
+    # A Deployment's pods have it whatever their number: a change of that must not roll them.
+    if plan.placement.nodes > 1 and plan.server.max_replicas <= 1:
         return None
     return [
         TopologySpreadConstraintArgs(

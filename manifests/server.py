@@ -49,7 +49,7 @@ def deployment_args(
     """
     rollout = plan.rollout
     return DeploymentInitArgs(
-        metadata=server_metadata(plan, plan.names.server),
+        metadata=server_metadata(plan, plan.names.server, _taken_over(plan)),
         spec=DeploymentSpecArgs(
             replicas=plan.server.replicas,
             selector=LabelSelectorArgs(match_labels=selector(plan.names, "server")),
@@ -67,6 +67,11 @@ def deployment_args(
             ),
         ),
     )
+
+
+def _taken_over(plan: Plan) -> dict[str, str] | None:
+    """Whoever scaled before owns the count, and setting it would be a conflict."""
+    return {"pulumi.com/patchForce": "true"} if plan.server.holds_replicas else None
 
 
 def disruption_budget_args(plan: Plan) -> PodDisruptionBudgetInitArgs | None:

@@ -10,6 +10,7 @@ from planning.download import plan_download
 from planning.exposure import way_in
 from planning.kv_cache import cache_layout
 from planning.plan import Drain, Plan, Sizing, StartBudget, Verdict
+from planning.scaling import Scaling
 from planning.table import COLUMNS, LEGEND, short_table, table
 from planning.units import GIB
 
@@ -24,6 +25,7 @@ def preview_lines(plan: Plan) -> list[str]:
     after = _wrapped(
         f"  start budget {plan.start.seconds} s ({_parts(plan.start)}); {_drain(plan.drain)}",
         f"  rollout: {plan.rollout.strategy}, {plan.rollout.reason}",
+        *_scaling(plan.scaling),
         f"  cluster: {where}, namespace {plan.names.namespace} "
         f"({plan.cache.pod_security.level}); cache: {plan.cache.storage}{_download(plan)}",
         f"  {way_in(plan.ingress)}",
@@ -153,6 +155,19 @@ def _parts(start: StartBudget) -> str:
         f"image {start.image_seconds}, {download}"
         f"load {start.load_seconds}, warm-up {start.warm_up_seconds}"
     )
+
+
+def _scaling(scaling: Scaling | None) -> list[str]:
+    if scaling is None:
+        return []
+    kind = "InterceptorRoute" if scaling.kind == "interceptorRoute" else "HTTPScaledObject"
+    least = scaling.min_replicas if scaling.idle_replicas is None else scaling.idle_replicas
+    further = "".join(f", {trigger.name}" for trigger in scaling.triggers)
+    return [
+        f"  autoscaling: {least} to {scaling.max_replicas} replicas by {kind} "
+        f"({'asked' if scaling.kind_is_asked else 'auto'}), {scaling.requests_per_second} "
+        f"requests/s each{further}"
+    ]
 
 
 def _download(plan: Plan) -> str:

@@ -122,7 +122,8 @@ class Placement:
 class Server:
     """The container, how many there are at first, and how many there may be.
 
-    `worker_args` are those of the other pods of a replica over several nodes; empty on one node.
+    `holds_replicas` tells that each update sets `replicas` again; else whoever scales is left
+    alone. `worker_args` are those of the other pods of a replica over several nodes; empty on one.
     """
 
     image: str
@@ -131,7 +132,7 @@ class Server:
     env: Pairs
     replicas: int
     max_replicas: int
-    autoscaled: bool
+    holds_replicas: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

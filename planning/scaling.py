@@ -1,24 +1,72 @@
-"""Autoscaling: durations and addresses as KEDA and its HTTP add-on write them."""
+"""Autoscaling: durations, bounds and addresses as KEDA and its HTTP add-on write them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from settings.autoscaling import Autoscaling
+from planning.names import Names
+from planning.triggers import Trigger, plan_triggers
+from settings.autoscaling import Autoscaling, Interceptor
+from settings.autoscaling_rules import route_only_keys
+from settings.models import StackSettings
+from settings.triggers import ColdStart as ColdStartSettings
+
+Kind = Literal["interceptorRoute", "httpScaledObject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """So many pods at most may come or go in a period of seconds."""
+
+    pods: int
+    period_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsFallback:
+    """At least so many replicas, and no fewer than run, once that many reads of a metric failed."""
+
+    replicas: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """What a request gets that finds no ready pod: a wait of seconds, and then, or instead."""
+
+    wait_seconds: int
+    fallback: tuple[str, int] | None
+    placeholder: tuple[int, str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """Replicas by request rate; durations in seconds, rate in requests/s per replica."""
+    """Replicas by load; durations in seconds, rate in requests/s per replica.
 
-    kind: Literal["interceptorRoute", "httpScaledObject"]
+    `kind_is_asked` tells that the stack names its kind, and `route_only_keys` are those of the
+    stack config that an HTTPScaledObject could not carry. `cooldown_seconds` is the calm before the
+    step to zero, None where there is none, and `hosts` are those whose requests are counted.
+    """
+
+    kind: Kind
+    kind_is_asked: bool
+    route_only_keys: tuple[str, ...]
+    hosts: tuple[str, ...]
     min_replicas: int
     max_replicas: int
+    idle_replicas: int | None
     requests_per_second: int
     window_seconds: int
     granularity_seconds: int
+    request_seconds: int
     scale_down_seconds: int
+    cooldown_seconds: int | None
+    scale_up: Steps
+    scale_down: Steps
+    triggers: tuple[Trigger, ...]
+    fallback: MetricsFallback | None
+    cold_start: ColdStart
     interceptor_host: str
     interceptor_port: int
     scaler_address: str
@@ -33,21 +81,98 @@ def go_duration(seconds: int) -> str:
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
-def plan_scaling(asked: Autoscaling) -> Scaling | None:
-    """Plan the autoscaler, or none where it is disabled."""
+def plan_scaling(
+    names: Names,
+    settings: StackSettings,
+    *,
+    host: str | None,
+    start_seconds: int,
+    capacity: int | None,
+) -> Scaling | None:
+    """Plan the autoscaler, or none where it is disabled.
+
+    `host` is what requests from outside carry, `start_seconds` what a pod may take to its first
+    answer, and `capacity` the replicas that the pool holds, None where nobody has said it.
+    """
+    asked = settings.autoscaling
     if not asked.enabled:
         return None
-    interceptor = asked.interceptor
     return Scaling(
-        kind=asked.kind,
+        kind="httpScaledObject" if asked.kind == "httpScaledObject" else "interceptorRoute",
+        kind_is_asked=asked.kind != "auto",
+        route_only_keys=route_only_keys(asked),
+        hosts=_hosts(names, host),
         min_replicas=asked.min_replicas,
         max_replicas=asked.max_replicas,
+        idle_replicas=asked.idle_replicas,
         requests_per_second=asked.requests_per_second,
         window_seconds=asked.window_seconds,
         granularity_seconds=asked.granularity_seconds,
+        request_seconds=settings.request_seconds,
         scale_down_seconds=asked.scale_down_seconds,
-        interceptor_host=f"{interceptor.proxy_service}.{interceptor.namespace}.svc.cluster.local",
-        interceptor_port=interceptor.proxy_port,
-        scaler_address=f"{interceptor.scaler_service}.{interceptor.namespace}"
-        f":{interceptor.scaler_port}",
+        cooldown_seconds=_cooldown_seconds(asked, start_seconds),
+        scale_up=_scale_up(asked, capacity),
+        scale_down=_scale_down(asked),
+        triggers=plan_triggers(names, asked),
+        fallback=_fallback(asked),
+        cold_start=_cold_start(asked.cold_start, start_seconds),
+        interceptor_host=_interceptor_host(asked.interceptor),
+        interceptor_port=asked.interceptor.proxy_port,
+        scaler_address=_scaler_address(asked.interceptor),
+    )
+
+
+def _interceptor_host(asked: Interceptor) -> str:
+    """Give the name of the interceptor's own Service."""
+    return f"{asked.proxy_service}.{asked.namespace}.svc.cluster.local"
+
+
+def _scaler_address(asked: Interceptor) -> str:
+    return f"{asked.scaler_service}.{asked.namespace}:{asked.scaler_port}"
+
+
+def _scale_down(asked: Autoscaling) -> Steps:
+    steps = asked.scale_down
+    return Steps(pods=steps.pods, period_seconds=steps.period_seconds)
+
+
+def _cooldown_seconds(asked: Autoscaling, start_seconds: int) -> int | None:
+    """A start that a request set off must not be given up before it is over."""
+    return max(asked.scale_down_seconds, start_seconds) if asked.goes_to_zero else None
+
+
+def _scale_up(asked: Autoscaling, capacity: int | None) -> Steps:
+    all_at_once = asked.max_replicas if capacity is not None else 1
+    return Steps(
+        pods=asked.scale_up.pods or all_at_once, period_seconds=asked.scale_up.period_seconds
+    )
+
+
+def _hosts(names: Names, host: str | None) -> tuple[str, ...]:
+    """The interceptor drops a port from the Host header (http-add-on 0.15, pkg/routing/key.go).
+
+    The bare name of the Service is left out: routes are cluster-wide, and every namespace may have
+    an app of that name.
+    """
+    inside = f"{names.interceptor}.{names.namespace}"
+    named = (inside, f"{inside}.svc", f"{inside}.svc.cluster.local")
+    return (host, *named) if host else named
+
+
+def _fallback(asked: Autoscaling) -> MetricsFallback | None:
+    if not asked.reads_prometheus and asked.fallback.replicas is None:
+        return None
+    return MetricsFallback(
+        # KEDA takes 0 for no fallback at all and would go to zero when it knows nothing.
+        replicas=asked.fallback.replicas or max(1, asked.min_replicas),
+        failures=asked.fallback.failures,
+    )
+
+
+def _cold_start(asked: ColdStartSettings, start_seconds: int) -> ColdStart:
+    fallback, placeholder = asked.fallback, asked.placeholder
+    return ColdStart(
+        wait_seconds=asked.wait_seconds or start_seconds,
+        fallback=(fallback.service, fallback.port) if fallback else None,
+        placeholder=(placeholder.status_code, placeholder.body) if placeholder else None,
     )

@@ -54,7 +54,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     if command.refusals:
         raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
     scaling = settings.autoscaling
-    replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.replicas
+    replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
     offline = OFFLINE if has_download(settings.cache.kind) else {}
     paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME, **offline}
     return Served(
@@ -64,8 +64,8 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
             worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),
             replicas=replicas,
-            max_replicas=scaling.max_replicas if scaling.enabled else settings.replicas,
-            autoscaled=scaling.enabled,
+            max_replicas=settings.most_replicas,
+            holds_replicas=settings.replicas is not None and not scaling.enabled,
         ),
         drain=drain,
         warnings=_warnings(command, settings, paths),

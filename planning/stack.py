@@ -10,7 +10,7 @@ from planning.auth import auth_middlewares, plan_auth
 from planning.cache import CACHE_PATH, plan_cache
 from planning.download import has_download
 from planning.errors import PlanError
-from planning.exposure import ingress_warnings, plan_exposure
+from planning.exposure import Exposure, ingress_warnings, plan_exposure
 from planning.facts import catalogue_model, is_catalogued
 from planning.gate import gate_notes
 from planning.names import Names
@@ -29,11 +29,12 @@ from planning.plan import (
 from planning.pod_security import security_warning
 from planning.presets import Choice, choose
 from planning.rollout import plan_rollout, start_budget
-from planning.scaling import plan_scaling
+from planning.scaling import Scaling, plan_scaling
+from planning.scaling_checks import scaling_warnings, within_capacity
 from planning.serving import Served, serve
 from planning.token import plan_token
 from planning.units import GIB
-from planning.verdicts import notes, verdicts, warnings
+from planning.verdicts import notes, verdict, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
@@ -56,11 +57,14 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     """
     model = model or catalogue_model(settings.model)
     revision = _revision(model, settings, stack)
-    choice = _choose(model, settings)
+    choice, settings = _choice(model, settings)
+    placement = plan_placement(choice.chosen, settings)
     served = serve(model, revision, choice.chosen, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
-    placement, cache = plan_placement(choice.chosen, settings), plan_cache(model, names, settings)
-    start, auth = _start(model, cache, settings), plan_auth(names, settings)
+    cache, auth = plan_cache(model, names, settings), plan_auth(names, settings)
+    exposure = plan_exposure(names, settings, auth_middlewares(names, auth))
+    start = _start(model, cache, settings)
+    scaling = _scaling(names, exposure, start, placement, settings)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
@@ -73,25 +77,44 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         rollout=_rollout(served, placement, cache, start),
         cache=cache,
         request_seconds=settings.request_seconds,
-        ingress=plan_exposure(names, settings, auth_middlewares(names, auth)),
+        ingress=exposure,
         network=plan_network(names, settings, nodes=placement.nodes),
-        scaling=plan_scaling(settings.autoscaling),
+        scaling=scaling,
         auth=auth,
         token=plan_token(names, settings),
         cluster=_cluster(settings),
         verdicts=verdicts(choice),
         notes=_notes(model, choice, settings),
-        warnings=_warnings(model, revision, choice, served, settings),
+        warnings=_warnings(model, revision, choice, served, settings) + _targets(scaling, choice),
     )
 
 
-def _choose(model: Model, settings: StackSettings) -> Choice:
-    return choose(
+def _choice(model: Model, settings: StackSettings) -> tuple[Choice, StackSettings]:
+    """Choose a preset, and bound the settings by what it holds."""
+    choice = choose(
         model,
         settings.presets,
         wanted=settings.preset,
         gpus={gpu.key: gpu for gpu in load_gpus()},
         overrides=overrides_of(settings),
+    )
+    capacity = plan_placement(choice.chosen, settings).capacity
+    return choice, within_capacity(settings, capacity)
+
+
+def _scaling(
+    names: Names,
+    exposure: Exposure | None,
+    start: StartBudget,
+    placement: Placement,
+    settings: StackSettings,
+) -> Scaling | None:
+    return plan_scaling(
+        names,
+        settings,
+        host=exposure.host if exposure else None,
+        start_seconds=start.seconds,
+        capacity=placement.capacity,
     )
 
 
@@ -101,6 +124,12 @@ def _start(model: Model, cache: Cache, settings: StackSettings) -> StartBudget:
         override=settings.rollout.start_seconds,
         downloads=not has_download(cache.storage),
     )
+
+
+def _targets(scaling: Scaling | None, choice: Choice) -> tuple[str, ...]:
+    gpu, _ = choice.chosen.settled()
+    sizing = verdict(choice.chosen, chosen=True).sizing
+    return tuple(scaling_warnings(scaling, sizing, memory_bandwidth=gpu.memory_bandwidth))
 
 
 def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBudget) -> Rollout:

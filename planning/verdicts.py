@@ -132,8 +132,7 @@ def warnings(
 
 def _capacity(choice: Choice, settings: StackSettings) -> Iterator[str]:
     scaling, preset = settings.autoscaling, choice.chosen.preset
-    most = scaling.max_replicas if scaling.enabled else settings.replicas
-    most *= choice.chosen.nodes
+    most = settings.most_replicas * choice.chosen.nodes
     if preset.capacity is not None and most > preset.capacity:
         yield (
             f"{'autoscaling.maxReplicas' if scaling.enabled else 'replicas'}: {most} pods of "

@@ -24,6 +24,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("start", help="start it, or add the full tier to a running core")
     start.add_argument("tier", nargs="?", choices=("core", "full"), default="core")
+    start.add_argument(
+        "--with",
+        dest="addition",
+        choices=("prometheus",),
+        help="start this with the full tier; it stays until stop",
+    )
     commands.add_parser("status", help="show its processes; exit 0 only if all are ready")
     stop = commands.add_parser("stop", help="stop what start started, or one component of it")
     stop.add_argument("component", nargs="?")
@@ -68,7 +74,10 @@ def _start(settings: Settings, parsed: argparse.Namespace) -> int:
     # Ends like Ctrl-C, so that an interrupted start stops what it began.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
-    lifecycle.start(settings, parsed.tier, print)
+    if parsed.addition and parsed.tier != "full":
+        message = f"--with {parsed.addition} needs the full tier: python -m sandbox start full"
+        raise SandboxError(message)
+    lifecycle.start(settings, parsed.tier, print, prometheus=bool(parsed.addition))
     print(f"ready after {time.monotonic() - began:.1f} s; export KUBECONFIG={settings.kubeconfig}")
     return 0
 

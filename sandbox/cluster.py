@@ -42,13 +42,21 @@ def write_stages(settings: Settings, tier: Tier) -> None:
     """Write the stages that KWOK plays: how nodes, pods, volumes and addresses come about."""
     shipped = (locate.manifests() / "kwok-stages.yaml").read_text()
     stages = [
-        stage
+        _delayed_by_annotation(stage)
         for stage in cast("list[dict[str, Any] | None]", list(yaml.safe_load_all(shipped)))
         if stage and stage["spec"]["resourceRef"]["kind"] in _KWOK_KINDS
     ]
     own = ["stages.yaml"] if tier == "full" else ["stages.yaml", "ingress-stage.yaml"]
     texts = [yaml.safe_dump_all(stages), *((MANIFESTS / name).read_text() for name in own)]
     settings.stages.write_text("\n---\n".join(texts))
+
+
+def _delayed_by_annotation(stage: dict[str, Any]) -> dict[str, Any]:
+    """Let an annotation hold a stage up, by the name that KWOK's stages for slow pods give it."""
+    annotation = f"{stage['metadata']['name']}.stage.kwok.x-k8s.io/delay"
+    given = {"expressionFrom": f'.metadata.annotations["{annotation}"]'}
+    delay = {"durationMilliseconds": 0} | stage["spec"].get("delay", {}) | {"durationFrom": given}
+    return stage | {"spec": stage["spec"] | {"delay": delay}}
 
 
 def apply_core(settings: Settings) -> None:

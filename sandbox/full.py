@@ -2,6 +2,7 @@
 
 import sys
 
+from sandbox import prometheus
 from sandbox.namespace import python_environment
 from sandbox.probes import DnsProbe, HttpProbe, TcpProbe
 from sandbox.processes import Component
@@ -36,6 +37,7 @@ def components(settings: Settings, run: Run) -> tuple[Component, ...]:
         _http_scaler(settings),
         _traefik(settings, run.address),
         _leader_worker_set(settings),
+        *((prometheus.component(settings),) if run.prometheus else ()),
     )
 
 

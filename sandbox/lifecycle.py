@@ -29,7 +29,7 @@ _START_SECONDS = 30.0
 Say = Callable[[str], None]
 
 
-def start(settings: Settings, tier: Tier, say: Say) -> None:
+def start(settings: Settings, tier: Tier, say: Say, *, prometheus: bool = False) -> None:
     """Start a tier, add it to a running lower one, or say that it runs already.
 
     Raises:
@@ -43,12 +43,14 @@ def start(settings: Settings, tier: Tier, say: Say) -> None:
             if previous.port_base != settings.ports.base:
                 raise SandboxError(_other_ports(settings, previous))
             tier = "full" if "full" in (tier, previous.tier) else "core"
-            if previous.tier == tier and all(state.ready for state in _states(settings, previous)):
+            prometheus = prometheus or previous.prometheus
+            same = (previous.tier, previous.prometheus) == (tier, prometheus)
+            if same and all(state.ready for state in _states(settings, previous)):
                 _refresh_names(settings, previous)
                 say(f"the sandbox is already running ({previous.tier})")
                 return
         machine = Machine.observed()
-        run = modes.choose(tier, settings.ports.base, machine)
+        run = modes.choose(tier, settings.ports.base, machine, prometheus=prometheus)
         if previous and alive and previous.mode != run.mode:
             say("moving the running sandbox into a namespace; its data stays")
             _stop(settings, previous)
@@ -176,6 +178,8 @@ def _addresses(settings: Settings, run: Run) -> str:
         interceptor = own.interceptor if run.mode == "namespace" else own.interceptor_proxy
         addresses.append(f"Traefik http://127.0.0.1:{own.ingress}")
         addresses.append(f"interceptor http://127.0.0.1:{interceptor}")
+        if run.prometheus:
+            addresses.append(f"Prometheus http://127.0.0.1:{own.prometheus}")
     return ", ".join(addresses)
 
 

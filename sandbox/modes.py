@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -30,7 +31,7 @@ class Machine:
         )
 
 
-def choose(tier: Tier, port_base: int, machine: Machine) -> Run:
+def choose(tier: Tier, port_base: int, machine: Machine, *, prometheus: bool = False) -> Run:
     """Run core as it is; full in a namespace, else as root with names of the machine itself.
 
     Raises:
@@ -38,10 +39,11 @@ def choose(tier: Tier, port_base: int, machine: Machine) -> Run:
     """
     if tier == "core":
         return Run(tier=tier, mode="direct", address=ALIAS, port_base=port_base)
+    made = partial(Run, tier=tier, port_base=port_base, prometheus=prometheus)
     if machine.namespaces:
-        return Run(tier=tier, mode="namespace", address=ALIAS, port_base=port_base)
+        return made(mode="namespace", address=ALIAS)
     if machine.may_edit_hosts and machine.address:
-        return Run(tier=tier, mode="machine", address=machine.address, port_base=port_base)
+        return made(mode="machine", address=machine.address)
     message = (
         "the full sandbox needs a namespace of its own, but unshare (util-linux) is missing or was "
         "refused: allow user namespaces (sysctl user.max_user_namespaces, "

@@ -43,6 +43,12 @@ def routes(ports: Ports) -> tuple[Route, ...]:
             purpose="the model stand-in's control",
         ),
         Route(
+            name="prometheus",
+            outside=ports.prometheus,
+            inside=ports.prometheus,
+            purpose="Prometheus",
+        ),
+        Route(
             name="interceptor",
             outside=ports.interceptor,
             inside=ports.interceptor_proxy,
@@ -65,26 +71,31 @@ def needed(ports: Ports, run: Run) -> Mapping[int, str]:
         return {route.outside: route.purpose for route in routes(ports)}
     if run.tier == "core":
         return control_plane
-    return control_plane | {
-        ports.keda_adapter: "keda-adapter",
-        ports.keda_grpc: "keda-operator's metrics service",
-        ports.keda_operator_metrics: "keda-operator's metrics",
-        ports.keda_operator_health: "keda-operator's health",
-        ports.keda_adapter_metrics: "keda-adapter's metrics",
-        ports.keda_webhooks: "keda-webhooks",
-        ports.keda_webhooks_health: "keda-webhooks' health",
-        ports.http_operator_health: "http-add-on-operator's health",
-        ports.interceptor_admin: "the HTTP add-on's interceptor",
-        ports.interceptor_metrics: "the HTTP add-on's interceptor",
-        ports.scaler_metrics: "the HTTP add-on's scaler",
-        ports.interceptor_proxy: "the HTTP add-on's interceptor",
-        ports.external_scaler: "the HTTP add-on's scaler",
-        ports.ingress: "Traefik",
-        ports.ingress_tls: "Traefik's TLS",
-        ports.ingress_ping: "Traefik's health",
-        ports.lws_webhooks: "lws's webhooks",
-        ports.lws_health: "lws's health",
-    }
+    metrics = {ports.prometheus: "Prometheus"} if run.prometheus else {}
+    return (
+        control_plane
+        | metrics
+        | {
+            ports.keda_adapter: "keda-adapter",
+            ports.keda_grpc: "keda-operator's metrics service",
+            ports.keda_operator_metrics: "keda-operator's metrics",
+            ports.keda_operator_health: "keda-operator's health",
+            ports.keda_adapter_metrics: "keda-adapter's metrics",
+            ports.keda_webhooks: "keda-webhooks",
+            ports.keda_webhooks_health: "keda-webhooks' health",
+            ports.http_operator_health: "http-add-on-operator's health",
+            ports.interceptor_admin: "the HTTP add-on's interceptor",
+            ports.interceptor_metrics: "the HTTP add-on's interceptor",
+            ports.scaler_metrics: "the HTTP add-on's scaler",
+            ports.interceptor_proxy: "the HTTP add-on's interceptor",
+            ports.external_scaler: "the HTTP add-on's scaler",
+            ports.ingress: "Traefik",
+            ports.ingress_tls: "Traefik's TLS",
+            ports.ingress_ping: "Traefik's health",
+            ports.lws_webhooks: "lws's webhooks",
+            ports.lws_health: "lws's health",
+        }
+    )
 
 
 def require_free(wanted: Mapping[int, str]) -> None:

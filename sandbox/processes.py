@@ -97,6 +97,8 @@ def start(settings: Settings, component: Component) -> None:
                 stderr=subprocess.STDOUT,
                 env=inherited | dict(component.environment),
                 start_new_session=True,
+                # The caller's own, seen from another mount namespace, has no path.
+                cwd=settings.directory,
             )
         except OSError as error:
             message = f"{component.name} cannot be started: {error}"

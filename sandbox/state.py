@@ -52,6 +52,7 @@ class Ports:
     lws_webhooks: int
     lws_health: int
     stand_in_control: int
+    prometheus: int
     ingress_tls: int
     ingress: int
     ingress_ping: int
@@ -89,6 +90,7 @@ class Ports:
             lws_webhooks=base + 30,
             lws_health=base + 31,
             stand_in_control=base + 40,
+            prometheus=base + 41,
             ingress_tls=base + 59,
             ingress=base + 60,
             ingress_ping=base + 61,
@@ -167,6 +169,16 @@ class Settings:
         return self.directory / "lws.yaml"
 
     @property
+    def prometheus(self) -> Path:
+        """Configuration of Prometheus."""
+        return self.directory / "prometheus.yaml"
+
+    @property
+    def prometheus_data(self) -> Path:
+        """Directory of Prometheus' data."""
+        return self.directory / "prometheus"
+
+    @property
     def hosts_file(self) -> Path:
         """File that is /etc/hosts inside the namespace."""
         return self.directory / "hosts"
@@ -194,6 +206,8 @@ OWN_ENTRIES = (
     "lws.yaml",
     "pids",
     "pki",
+    "prometheus",
+    "prometheus.yaml",
     "resolv.conf",
     "run.json",
     "sockets",
@@ -208,6 +222,7 @@ class Run:
     mode: Mode
     address: str
     port_base: int
+    prometheus: bool = False
 
 
 def read_run(settings: Settings) -> Run | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sandbox import cluster, core, full, pki, processes
+from sandbox import cluster, core, full, pki, processes, prometheus
 from sandbox.processes import Component
 from sandbox.state import Run, SandboxError, Settings
 
@@ -76,6 +76,7 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
 
 def _start_operators(settings: Settings, run: Run, operators: Sequence[Component]) -> None:
     cluster.apply_full(settings, run.address)
+    prometheus.write_configuration(settings)
     # An operator that meets an unknown kind tries again only after ten seconds. After a quick
     # restart the list of kinds can stay old until KEDA's adapter answers, so the wait is short
     # and the start goes on without it.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from settings.mistakes import Mistake
+from settings.triggers import ColdStart, Cron, MetricsFallback, Prometheus
 from settings.values import DnsLabel, Section
 
 
@@ -25,50 +24,77 @@ class Interceptor(Section):
     scaler_port: int = Field(default=9090, ge=1, le=65535, description="port of that Service")
 
 
+class ScaleUp(Section):
+    """How many replicas may be added at once."""
+
+    pods: int | None = Field(
+        default=None,
+        ge=1,
+        description="at most so many in a period; "
+        "default: all that are asked for where the preset declares its capacity, else 1",
+    )
+    period_seconds: int = Field(default=60, ge=1, le=1800, description="that period")
+
+
+class ScaleDown(Section):
+    """How many replicas may be taken away at once."""
+
+    pods: int = Field(default=1, ge=1, description="at most so many in a period")
+    period_seconds: int = Field(default=60, ge=1, le=1800, description="that period")
+
+
 class Autoscaling(Section):
-    """Replicas by request rate, through the KEDA HTTP add-on."""
+    """Replicas by request rate, through the KEDA HTTP add-on, and by further signals."""
 
     enabled: bool = Field(default=False, description="replicas by request rate, with KEDA")
     min_replicas: int = Field(default=1, ge=0, description="fewest replicas; 0 scales to zero")
     max_replicas: int = Field(default=5, ge=1, description="most replicas")
+    idle_replicas: Literal[0] | None = Field(
+        default=None, description="`0`: none without any load, and `minReplicas` as soon as any"
+    )
     requests_per_second: int = Field(default=100, ge=1, description="target per replica")
     window_seconds: int = Field(default=60, ge=1, description="over which the rate is averaged")
     granularity_seconds: int = Field(default=1, ge=1, description="step within that window")
     scale_down_seconds: int = Field(
-        default=300, ge=0, description="calm before a replica is taken away"
+        default=300, ge=0, le=3600, description="calm before a replica is taken away"
     )
-    kind: Literal["interceptorRoute", "httpScaledObject"] = Field(
-        default="interceptorRoute", description="what counts; older add-ons need the second"
+    scale_up: ScaleUp = ScaleUp()
+    scale_down: ScaleDown = ScaleDown()
+    requests_waiting: int | None = Field(
+        default=None, ge=1, description="target of waiting requests per replica"
+    )
+    concurrency: int | None = Field(
+        default=None, ge=1, description="target of running and waiting requests per replica"
+    )
+    kv_cache_usage: float | None = Field(
+        default=None, gt=0, le=1, description="target of the mean share of KV cache in use"
+    )
+    time_to_first_token_seconds: float | None = Field(
+        default=None, gt=0, description="target that 95 of 100 requests keep"
+    )
+    prometheus: Prometheus | None = None
+    cron: tuple[Cron, ...] = Field(default=(), description="replicas at certain times")
+    fallback: MetricsFallback = MetricsFallback()
+    cold_start: ColdStart = ColdStart()
+    kind: Literal["auto", "interceptorRoute", "httpScaledObject"] = Field(
+        default="auto", description="what counts requests; `auto`: the first that the cluster has"
     )
     interceptor: Interceptor = Interceptor()
 
+    @property
+    def goes_to_zero(self) -> bool:
+        """Whether there may be no replica at all."""
+        return self.min_replicas == 0 or self.idle_replicas is not None
 
-def autoscaling_mistakes(scaling: Autoscaling, *, ingress: bool) -> Iterator[Mistake]:
-    """Find what contradicts itself among the keys of `autoscaling`.
-
-    Args:
-        scaling: what was parsed.
-        ingress: whether there is a way in from outside.
-    """
-    if scaling.min_replicas > scaling.max_replicas:
-        yield Mistake(
-            key="autoscaling.minReplicas",
-            wrong=f"{scaling.min_replicas} is above maxReplicas ({scaling.max_replicas})",
-            rule="the minimum is at most the maximum",
-            remedy="lower minReplicas or raise maxReplicas",
-        )
-    if scaling.granularity_seconds > scaling.window_seconds:
-        yield Mistake(
-            key="autoscaling.granularitySeconds",
-            wrong=f"{scaling.granularity_seconds} is above windowSeconds "
-            f"({scaling.window_seconds})",
-            rule="a window holds at least one bucket",
-            remedy="lower granularitySeconds or raise windowSeconds",
-        )
-    if scaling.enabled and not ingress:
-        yield Mistake(
-            key="autoscaling.enabled",
-            wrong="is true while ingress.enabled is false",
-            rule="replicas follow the requests that pass the interceptor under the ingress's host",
-            remedy="enable the ingress, or disable autoscaling",
+    @property
+    def reads_prometheus(self) -> bool:
+        """Whether any target is of a metric of vLLM's."""
+        return any(
+            target is not None
+            for target in (
+                self.requests_waiting,
+                self.concurrency,
+                self.kv_cache_usage,
+                self.time_to_first_token_seconds,
+            )
         )

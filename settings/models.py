@@ -206,7 +206,12 @@ class StackSettings(Section):
     image: Image | None = Field(
         default=None, description="of vLLM, with a fixed tag; default: by GPU, from the catalogue"
     )
-    replicas: int = Field(default=1, ge=0, description="without autoscaling")
+    replicas: int | None = Field(
+        default=None,
+        ge=0,
+        description="without autoscaling, held at each `up`; "
+        "default: 1 at first, then what `kubectl scale` or a scaler made of it",
+    )
     request_seconds: int = Field(
         default=1800, ge=1, description="longest answer that nothing on its way cuts"
     )
@@ -223,6 +228,13 @@ class StackSettings(Section):
     node_selector: dict[str, Text] = Field(default={}, description="added to the preset's")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="added to the preset's")
     rollout: Rollout = Rollout()
+
+    @property
+    def most_replicas(self) -> int:
+        """Replicas that there may be at a time, as far as the config tells."""
+        if self.autoscaling.enabled:
+            return self.autoscaling.max_replicas
+        return 1 if self.replicas is None else self.replicas
 
 
 def decode(raw: dict[str, str]) -> dict[str, object]:

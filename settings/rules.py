@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from settings.auth import auth_mistakes
-from settings.autoscaling import autoscaling_mistakes
+from settings.autoscaling_rules import autoscaling_mistakes
 from settings.cache import cache_mistakes
 from settings.ingress import ingress_mistakes
 from settings.mistakes import Mistake, did_you_mean
@@ -114,9 +114,8 @@ def _batch(settings: StackSettings) -> Iterator[Mistake]:
 
 def _cache(settings: StackSettings) -> Iterator[Mistake]:
     yield from cache_mistakes(settings.cache)
-    scaling = settings.autoscaling
-    most = scaling.max_replicas if scaling.enabled else settings.replicas
-    source = "autoscaling.maxReplicas" if scaling.enabled else "replicas"
+    most = settings.most_replicas
+    source = "autoscaling.maxReplicas" if settings.autoscaling.enabled else "replicas"
     if settings.cache.kind == "pvc" and most > 1 and settings.cache.access_mode == "ReadWriteOnce":
         yield Mistake(
             key="cache.accessMode",
@@ -129,7 +128,7 @@ def _cache(settings: StackSettings) -> Iterator[Mistake]:
 
 def _exposure(settings: StackSettings) -> Iterator[Mistake]:
     yield from ingress_mistakes(settings.ingress)
-    yield from autoscaling_mistakes(settings.autoscaling, ingress=settings.ingress.enabled)
+    yield from autoscaling_mistakes(settings.autoscaling)
     yield from network_mistakes(
         settings.network,
         settings.extra_env,

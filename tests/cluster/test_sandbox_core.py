@@ -1,5 +1,6 @@
 """What programs that deploy to the sandbox rely on, in its core tier."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -184,3 +185,15 @@ def test_a_restricted_namespace_refuses_a_pod_that_may_run_as_root(sandbox: Sand
 def test_the_kubeconfig_is_its_owners_and_names_the_sandbox(sandbox: Sandbox) -> None:
     assert sandbox.kubeconfig.stat().st_mode & 0o777 == 0o600
     assert sandbox.kubectl("config", "current-context").strip() == sandbox.context
+
+
+def test_an_annotation_holds_up_that_a_pod_becomes_ready(sandbox: Sandbox, namespace: str) -> None:
+    pod = POD.format(
+        name="slow", namespace=namespace, selector="{}", tolerations="[]", limits="{}"
+    ).replace("name: slow", "annotations: {pod-ready.stage.kwok.x-k8s.io/delay: 3s}, name: slow")
+    sandbox.apply(pod)
+    where = ("pod", "slow", f"--namespace={namespace}")
+    sandbox.kubectl("wait", *where, "--for=condition=PodScheduled", "--timeout=20s")
+    time.sleep(1)
+    assert sandbox.kubectl_json("get", *where)["status"]["phase"] == "Pending"
+    sandbox.eventually("Running", "get", *where)

@@ -37,8 +37,8 @@ def test_core_is_ready_in_less_than_20_seconds(sandbox: Sandbox) -> None:
     assert sandbox.start_seconds < 20
 
 
-def test_full_is_ready_in_less_than_20_seconds(full_sandbox: Sandbox) -> None:
-    assert full_sandbox.start_seconds < 20
+def test_full_is_ready_in_less_than_40_seconds(full_sandbox: Sandbox) -> None:
+    assert full_sandbox.start_seconds < 40
 
 
 def test_starting_again_says_so_and_replaces_no_process(sandbox: Sandbox) -> None:

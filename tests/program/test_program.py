@@ -91,11 +91,29 @@ def test_every_object_goes_through_the_one_explicit_provider(stack: str) -> None
     assert provider.inputs["clusterIdentifier"] == provider.inputs["context"]
 
 
-def test_the_replicas_are_left_to_the_autoscaler_exactly_when_there_is_one() -> None:
-    scaled = run_stack_file("dev", AUTOSCALED).only(":Deployment")
-    fixed = run_stack_file("dev", UNSCALED).only(":Deployment")
-    assert scaled.ignore_changes == ("spec.replicas",)
-    assert fixed.ignore_changes == ()
+@pytest.mark.parametrize(
+    ("overrides", "held"),
+    [
+        (AUTOSCALED, False),
+        (AUTOSCALED | {"replicas": "2"}, False),
+        (UNSCALED, False),
+        (UNSCALED | {"replicas": "2"}, True),
+    ],
+)
+def test_the_replicas_are_held_exactly_when_they_are_asked_for_without_an_autoscaler(
+    overrides: dict[str, object], held: bool
+) -> None:
+    deployment = run_stack_file("dev", overrides).only(":Deployment")
+    assert deployment.ignore_changes == (() if held else ("spec.replicas",))
+    # Whoever scaled before owns the count, and the API server refuses another owner.
+    forced = deployment.inputs["metadata"].get("annotations", {}).get("pulumi.com/patchForce")
+    assert forced == ("true" if held else None)
+    assert deployment.inputs["spec"]["replicas"] == (2 if held else 1)
+
+
+def test_the_ingress_turns_to_the_interceptor_after_that_has_its_route() -> None:
+    requests = [r.type.rpartition(":")[2] for r in run_stack_file("dev", AUTOSCALED).requests]
+    assert requests.index("InterceptorRoute") < requests.index("Ingress")
 
 
 @pytest.mark.parametrize("start_seconds", [None, 45])

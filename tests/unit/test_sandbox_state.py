@@ -61,7 +61,7 @@ def test_no_two_purposes_share_a_port() -> None:
 def test_all_ports_of_the_components_are_checked_where_there_is_no_namespace() -> None:
     everything = asdict(Ports.counted_from(DEFAULT_PORT_BASE))
     # Only in or beside a namespace.
-    for name in ("interceptor", "stand_in_control", "model", "dns"):
+    for name in ("interceptor", "stand_in_control", "prometheus", "model", "dns"):
         del everything[name]
     wanted = ports.needed(Ports.counted_from(DEFAULT_PORT_BASE), run("full", "machine"))
     assert set(wanted) == set(everything.values())

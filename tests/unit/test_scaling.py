@@ -1,16 +1,27 @@
-"""Durations and addresses as KEDA and its HTTP add-on write them."""
+"""The planned autoscaler: spelling of durations, bounds, queries, and what is said of it."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planning.scaling import go_duration, plan_scaling
+from planning.errors import PlanError
+from planning.explain import preview_lines
+from planning.names import Names
+from planning.plan import Plan
+from planning.scaling import Scaling, go_duration
+from planning.triggers import plan_triggers, pods
 from settings.autoscaling import Autoscaling
+from settings.models import Preset
+from tests.choices import only, planned, preset
 
 _UNITS = {"h": 3600, "m": 60, "s": 1}
+NAMES = Names(app="vllm", namespace="llm", stack="dev")
+L4 = [preset("l4")]
 
 
 @given(st.integers(min_value=0, max_value=10**7))
@@ -28,14 +39,118 @@ def test_the_default_window_is_spelt_as_the_operator_rewrites_it() -> None:
     assert go_duration(60) == "1m0s"
 
 
+def with_scaling(presets: list[Preset] = L4, *, force: bool = False, **keys: Any) -> Plan:
+    shared = {"accessMode": "ReadWriteMany"}
+    return planned(presets, autoscaling={"enabled": True, **keys}, cache=shared, force=force)
+
+
+def scaling(presets: list[Preset] = L4, **keys: Any) -> Scaling:
+    found = with_scaling(presets, **keys).scaling
+    assert found is not None
+    return found
+
+
 def test_autoscaling_is_one_to_five_replicas_at_a_hundred_requests_per_second() -> None:
-    scaling = plan_scaling(Autoscaling.model_validate({"enabled": True}))
-    assert scaling is not None
-    assert (scaling.min_replicas, scaling.max_replicas) == (1, 5)
-    assert (scaling.requests_per_second, scaling.window_seconds) == (100, 60)
-    assert (scaling.granularity_seconds, scaling.scale_down_seconds) == (1, 300)
-    assert scaling.scaler_address == "keda-add-ons-http-external-scaler.keda:9090"
+    found = scaling()
+    assert (found.min_replicas, found.max_replicas) == (1, 5)
+    assert (found.requests_per_second, found.window_seconds) == (100, 60)
+    assert (found.granularity_seconds, found.scale_down_seconds) == (1, 300)
+    assert found.scaler_address == "keda-add-ons-http-external-scaler.keda:9090"
+    assert (found.kind, found.kind_is_asked, found.triggers) == ("interceptorRoute", False, ())
 
 
 def test_disabled_autoscaling_plans_nothing() -> None:
-    assert plan_scaling(Autoscaling()) is None
+    assert planned(L4).scaling is None
+
+
+@pytest.mark.parametrize(("capacity", "most"), [(None, 5), (9, 5), (2, 2), (0, 1)])
+def test_the_default_maximum_is_what_the_preset_holds(capacity: int | None, most: int) -> None:
+    plan = with_scaling([preset("l4", capacity=capacity)])
+    assert plan.scaling is not None
+    assert plan.scaling.max_replicas == plan.server.max_replicas == most
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        ({"maxReplicas": 3}, "autoscaling.maxReplicas"),
+        ({"minReplicas": 3}, "autoscaling.minReplicas"),
+    ],
+)
+def test_replicas_that_the_preset_does_not_hold_are_refused_unless_forced(
+    asked: dict[str, Any], key: str
+) -> None:
+    few = [preset("l4", capacity=2)]
+    with pytest.raises(PlanError) as refused:
+        with_scaling(few, **asked)
+    mistake = only(refused.value.mistakes)
+    assert mistake.key == key
+    assert mistake.wrong == "3 is above the 2 that the preset has capacity for"
+    forced = with_scaling(few, force=True, **asked)
+    assert forced.server.max_replicas == 3
+    assert any("more than its capacity of 2" in warning for warning in forced.warnings)
+
+
+@pytest.mark.parametrize(
+    ("pod", "own"),
+    [
+        ("vllm-7d9f8c6b54-x2x4z", True),
+        ("vllm-84b6-x2x4z", True),
+        ("vllm-big-7d9f8c6b54-x2x4z", False),
+        ("vllm-0", False),
+        ("vllm-group-0", False),
+        ("vllm-download-x2x4z", False),
+        ("my-vllm-7d9f8c6b54-x2x4z", False),
+    ],
+)
+def test_the_queries_select_the_pods_of_this_deployment_and_no_others(pod: str, own: bool) -> None:
+    namespace, matcher = pods(NAMES).split(",", 1)
+    assert namespace == 'namespace="llm"'
+    pattern = matcher.removeprefix('pod=~"').removesuffix('"')
+    # Prometheus anchors a pattern at both ends.
+    assert (re.fullmatch(pattern, pod) is not None) == own
+
+
+def test_every_query_is_confined_to_those_pods() -> None:
+    asked = Autoscaling.model_validate(
+        {
+            "requestsWaiting": 5,
+            "concurrency": 30,
+            "kvCacheUsage": 0.8,
+            "timeToFirstTokenSeconds": 1.5,
+            "prometheus": {"address": "http://prometheus:9090"},
+        }
+    )
+    for trigger in plan_triggers(NAMES, asked):
+        query = dict(trigger.metadata)["query"]
+        assert query.count("vllm:") == query.count(pods(NAMES)) >= 1, trigger.name
+
+
+def test_a_target_that_one_replica_cannot_reach_is_a_warning_with_the_estimate() -> None:
+    (warning,) = [w for w in with_scaling().warnings if "requestsPerSecond" in w]
+    assert "100 is above the 2.9 that one replica can serve at best (an estimate" in warning
+    assert warning.endswith("or set autoscaling.requestsWaiting beside it")
+    calm = with_scaling(requestsPerSecond=2).warnings
+    assert not any("requestsPerSecond" in warning for warning in calm)
+
+
+def test_bounds_that_leave_nothing_to_scale_are_a_warning() -> None:
+    (warning,) = [
+        w for w in with_scaling([preset("l4", capacity=1)]).warnings if "minimum too" in w
+    ]
+    assert warning.startswith("autoscaling.maxReplicas: 1 is the minimum too")
+    assert not any("minimum too" in warning for warning in with_scaling().warnings)
+
+
+def test_a_replica_that_may_go_with_a_lull_is_a_warning() -> None:
+    (warning,) = [w for w in with_scaling(scaleDownSeconds=0).warnings if "scaleDown" in w]
+    assert warning.startswith("autoscaling.scaleDownSeconds: 0 is below windowSeconds (60)")
+
+
+def test_the_preview_names_bounds_kind_and_signals() -> None:
+    plan = with_scaling(
+        kind="interceptorRoute", requestsWaiting=5, prometheus={"address": "http://prometheus:9090"}
+    )
+    (line,) = [line for line in preview_lines(plan) if "autoscaling:" in line]
+    assert "1 to 5 replicas by InterceptorRoute (asked), 100 requests/s each" in line
+    assert "requests-waiting" in "".join(preview_lines(plan))

@@ -170,15 +170,6 @@ def test_an_ingress_without_a_host_is_refused_and_a_disabled_one_needs_none() ->
     assert mistakes({"ingress": '{"enabled": false}'}) == []
 
 
-def test_autoscaling_needs_the_ingress_whose_requests_it_counts() -> None:
-    changed = {
-        "autoscaling": '{"enabled": true}',
-        "cache": '{"accessMode": "ReadWriteMany"}',
-        "ingress": '{"enabled": false}',
-    }
-    assert only(changed).startswith("autoscaling.enabled: is true while ingress.enabled is false")
-
-
 def test_a_rule_stays_silent_about_a_section_that_is_mistaken_itself() -> None:
     lines = mistakes({"replicas": "2", "cache": '{"accessMode": "Once"}'})
     assert [line.partition(":")[0] for line in lines] == ["cache.accessMode"]

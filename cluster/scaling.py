@@ -1,0 +1,188 @@
+"""What the cluster says about autoscaling: the kind it serves, and who else scales."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from lightkube import Client
+
+from cluster.observed import (
+    ObservedScaler,
+    has_external_metrics,
+    has_http_scaled_object,
+    read_replicas,
+    read_scalers,
+    serves,
+)
+from planning.plan import Plan
+from planning.replicas import with_running_replicas
+from planning.scaling import Kind, Scaling
+from planning.scaling_checks import kind_warnings
+from settings.autoscaling_rules import route_only_mistakes
+from settings.mistakes import Mistake
+
+_SCALED_OBJECTS = "scaledobjects.keda.sh"
+_COUNTERS: dict[Kind, str] = {
+    "interceptorRoute": "interceptorroutes.http.keda.sh",
+    "httpScaledObject": "httpscaledobjects.http.keda.sh",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingFindings:
+    """The plan as this cluster can scale it, what speaks against it, and what is to be known.
+
+    `lacks_scaler` tells that the cluster has none, which is among the warnings then.
+    """
+
+    plan: Plan
+    lacks_scaler: bool = False
+    mistakes: tuple[Mistake, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
+    """Compare who is to own the replicas with who does in the cluster."""
+    names = plan.names
+    running = read_replicas(client, names.namespace, names.server)
+    scalers = read_scalers(client, names.namespace, names.server)
+    plan = with_running_replicas(plan, running)
+    if plan.scaling is None:
+        return ScalingFindings(
+            plan=plan,
+            warnings=(
+                *restore_warnings(plan, scalers, running or 0),
+                *held_warnings(plan, scalers),
+            ),
+        )
+    held = has_http_scaled_object(client, names.namespace, names.app)
+    served: frozenset[Kind] = frozenset(
+        kind for kind, name in _COUNTERS.items() if serves(client, name)
+    )
+    scaling = replace(plan.scaling, kind=settled_kind(plan.scaling, served, held=held))
+    plan = replace(plan, scaling=scaling)
+    mistakes = [
+        *_missing(scaling, served, keda=serves(client, _SCALED_OBJECTS)),
+        *second_scaler_mistakes(plan, scalers),
+    ]
+    if scaling.kind == "httpScaledObject" and not scaling.kind_is_asked:
+        mistakes += route_only_mistakes(scaling.route_only_keys)
+    if scaling.kind == "interceptorRoute" and held:
+        mistakes.append(_older_kind(names.app, names.namespace))
+    warnings = [
+        *kind_warnings(scaling),
+        *restore_warnings(plan, scalers, running or 0),
+        *_bound_warnings(scaling, running or 0),
+    ]
+    lacks_scaler = not mistakes and not has_external_metrics(client)
+    if lacks_scaler:
+        warnings.append(
+            "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
+            "available); the objects are accepted, but replicas do not follow the load"
+        )
+    return ScalingFindings(
+        plan=plan,
+        lacks_scaler=lacks_scaler,
+        mistakes=tuple(mistakes),
+        warnings=tuple(warnings),
+    )
+
+
+def settled_kind(scaling: Scaling, served: frozenset[Kind], *, held: bool) -> Kind:
+    """Settle `auto`: the route, unless the cluster has none of it or this app's older kind yet.
+
+    Args:
+        scaling: the planned autoscaler.
+        served: kinds that the cluster serves.
+        held: whether this app has an HTTPScaledObject.
+    """
+    if scaling.kind_is_asked:
+        return scaling.kind
+    older = held or "interceptorRoute" not in served
+    return "httpScaledObject" if older and "httpScaledObject" in served else "interceptorRoute"
+
+
+def second_scaler_mistakes(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[Mistake]:
+    """Refuse a Deployment that something else scales: two scalers undo each other's counts."""
+    for scaler in foreign(plan, scalers):
+        yield Mistake(
+            key="autoscaling.enabled",
+            wrong=f"the {scaler.kind} '{scaler.name}' in namespace {plan.names.namespace} scales "
+            f"the Deployment '{plan.names.server}' already",
+            rule="one Deployment has one scaler",
+            remedy="remove it, or disable autoscaling here and leave replicas unset",
+        )
+
+
+def foreign(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[ObservedScaler]:
+    """Pick the scalers that are not of this app; one that KEDA made is judged by its maker."""
+    for scaler in scalers:
+        own = scaler.kind == "ScaledObject" and scaler.ours and scaler.name == plan.names.app
+        made = scaler.owner is not None and scaler.owner[0] == "ScaledObject"
+        if not own and not made:
+            yield scaler
+
+
+def held_warnings(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[str]:
+    """Warn where the stack sets the count that something else scales."""
+    if plan.server.holds_replicas:
+        for scaler in foreign(plan, scalers):
+            yield (
+                f"replicas: each 'pulumi up' sets {plan.server.replicas}, and the {scaler.kind} "
+                f"'{scaler.name}' another count; remove one of the two"
+            )
+
+
+def restore_warnings(plan: Plan, scalers: Iterable[ObservedScaler], running: int) -> Iterator[str]:
+    """Warn where a ScaledObject goes whose operator wants the count of its beginning back.
+
+    The operator of the HTTPScaledObject sets restoreToOriginalReplicaCount, whoever made the
+    ScaledObject first (http-add-on 0.15, pkg/k8s/scaledobject.go).
+    """
+    for scaler in scalers:
+        if scaler.kind != "ScaledObject" or scaler.name != plan.names.app:
+            continue
+        older = scaler.owner is not None and plan.scaling is None
+        changed = (
+            scaler.owner is None
+            and plan.scaling is not None
+            and plan.scaling.kind == "httpScaledObject"
+        )
+        if (older or changed) and scaler.original is not None and scaler.original < running:
+            yield (
+                f"autoscaling: the operator of the HTTPScaledObject sets the replicas back to "
+                f"{scaler.original} for a moment or for good, where {running} run; do this in a "
+                "quiet hour"
+            )
+
+
+def _bound_warnings(scaling: Scaling, running: int) -> Iterator[str]:
+    if running > scaling.max_replicas:
+        yield (
+            f"autoscaling.maxReplicas: {scaling.max_replicas} is below the {running} that run, "
+            "and the rest goes at once, whatever the load"
+        )
+
+
+def _missing(scaling: Scaling, served: frozenset[Kind], *, keda: bool) -> Iterator[Mistake]:
+    absent = [] if scaling.kind in served else [_COUNTERS[scaling.kind]]
+    absent += [] if keda else [_SCALED_OBJECTS]
+    other = "choose the other autoscaling.kind, " if scaling.kind_is_asked else ""
+    for definition in absent:
+        yield Mistake(
+            key="autoscaling.enabled",
+            wrong=f"the cluster does not serve {definition}",
+            rule=f"autoscaling of kind {scaling.kind} needs KEDA and its HTTP add-on",
+            remedy="install them (Helm charts kedacore/keda and kedacore/keda-add-ons-http), "
+            f"{other}or disable autoscaling",
+        )
+
+
+def _older_kind(app: str, namespace: str) -> Mistake:
+    return Mistake(
+        key="autoscaling.kind",
+        wrong=f"interceptorRoute meets the HTTPScaledObject '{app}' in namespace {namespace}",
+        rule="its operator owns the ScaledObject of that name until it is gone",
+        remedy="set autoscaling.enabled to false, run 'pulumi up', and choose the kind then",
+    )

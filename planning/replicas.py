@@ -1,0 +1,43 @@
+"""Who owns the number of replicas, and the plan for as many as run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from planning.plan import Plan, Rollout
+from planning.rollout import plan_rollout
+
+
+def shares_cache(plan: Plan) -> bool:
+    """Whether pods on different nodes can use the cache at once."""
+    return plan.cache.claim is None or plan.cache.access_mode == "ReadWriteMany"
+
+
+def with_running_replicas(plan: Plan, running: int | None) -> Plan:
+    """Let a plan that leaves its replicas alone go on with as many as the cluster runs.
+
+    Where the stack or the autoscaler owns the number, it is in the plan already.
+
+    Args:
+        plan: the plan.
+        running: replicas of the Deployment that exists, None where there is none.
+    """
+    server = plan.server
+    owned = server.holds_replicas or plan.scaling is not None or plan.placement.nodes > 1
+    if owned or running is None or running <= server.max_replicas:
+        return plan
+    return replace(
+        plan,
+        server=replace(server, max_replicas=running),
+        rollout=_rollout(plan, running),
+    )
+
+
+def _rollout(plan: Plan, pods: int) -> Rollout:
+    return plan_rollout(
+        pods,
+        placement=plan.placement,
+        shared_cache=shares_cache(plan),
+        start=plan.start,
+        drain=plan.drain,
+    )

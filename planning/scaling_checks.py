@@ -1,0 +1,104 @@
+"""What the plan of an autoscaler cannot be served with, and what somebody should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planning.errors import PlanError
+from planning.plan import Sizing
+from planning.scaling import Scaling
+from planning.scaling_rate import ANSWER_TOKENS, PROMPT_TOKENS, requests_per_second
+from settings.autoscaling import Autoscaling
+from settings.mistakes import Mistake
+from settings.models import StackSettings
+
+
+def within_capacity(settings: StackSettings, capacity: int | None) -> StackSettings:
+    """Lower the most replicas to those that the pool holds, where nobody has asked for a number.
+
+    Args:
+        settings: of the stack.
+        capacity: replicas that the chosen preset holds, None where nobody has said it.
+
+    Raises:
+        PlanError: replicas are asked for that can never run.
+    """
+    asked = settings.autoscaling
+    if not asked.enabled or capacity is None:
+        return settings
+    # A pool without any has its own warning, and one replica waits as it would without a scaler.
+    room = max(1, capacity)
+    if "max_replicas" not in asked.model_fields_set:
+        most = max(min(asked.max_replicas, room), asked.min_replicas)
+        asked = asked.model_copy(update={"max_replicas": most})
+        settings = settings.model_copy(update={"autoscaling": asked})
+    if asked.max_replicas > room and not settings.force:
+        raise PlanError(_beyond(asked, room))
+    return settings
+
+
+def _beyond(asked: Autoscaling, room: int) -> Mistake:
+    low = asked.min_replicas > room
+    return Mistake(
+        key=f"autoscaling.{'minReplicas' if low else 'maxReplicas'}",
+        wrong=f"{asked.min_replicas if low else asked.max_replicas} is above the {room} that the "
+        "preset has capacity for",
+        rule="the rest would stay Pending, and every 'pulumi up' would wait for them",
+        remedy=f"set it to {room} at most, raise the preset's capacity, or set force to true",
+    )
+
+
+def scaling_warnings(
+    scaling: Scaling | None, sizing: Sizing | None, *, memory_bandwidth: int
+) -> Iterator[str]:
+    """Warn of targets that do not fire, and of requests that wait.
+
+    Args:
+        scaling: the planned autoscaler, if there is one.
+        sizing: of one replica.
+        memory_bandwidth: of its GPU in 10**9 bytes/s.
+    """
+    if scaling is None:
+        return
+    if scaling.max_replicas == scaling.min_replicas:
+        yield (
+            f"autoscaling.maxReplicas: {scaling.max_replicas} is the minimum too, by the stack or "
+            "by the preset's capacity, so that no load changes the count"
+        )
+    if sizing is not None:
+        yield from _rate_warnings(scaling, sizing, memory_bandwidth)
+    if scaling.cooldown_seconds is not None and scaling.cold_start.placeholder is None:
+        yield (
+            "autoscaling.minReplicas: without load no replica runs, and the first request waits "
+            f"up to {scaling.cold_start.wait_seconds} s for one; clients and proxies must wait as "
+            "long, or set autoscaling.coldStart"
+        )
+    if scaling.scale_down_seconds < scaling.window_seconds:
+        yield (
+            f"autoscaling.scaleDownSeconds: {scaling.scale_down_seconds} is below windowSeconds "
+            f"({scaling.window_seconds}), so that a lull which the rate hardly shows takes "
+            "replicas away; raise it"
+        )
+
+
+def kind_warnings(scaling: Scaling) -> Iterator[str]:
+    """Warn of what an HTTPScaledObject leaves to the cluster."""
+    if scaling.kind == "httpScaledObject" and (
+        scaling.scale_down_seconds != Autoscaling().scale_down_seconds
+    ):
+        yield (
+            "autoscaling.scaleDownSeconds: an HTTPScaledObject has it for the step to zero only; "
+            "between other counts the cluster's own stabilisation holds"
+        )
+
+
+def _rate_warnings(scaling: Scaling, sizing: Sizing, memory_bandwidth: int) -> Iterator[str]:
+    able = requests_per_second(sizing, memory_bandwidth=memory_bandwidth)
+    if scaling.requests_per_second <= able or scaling.max_replicas == 1:
+        return
+    besides = "" if scaling.triggers else ", or set autoscaling.requestsWaiting beside it"
+    yield (
+        f"autoscaling.requestsPerSecond: {scaling.requests_per_second} is above the {able:.2g} "
+        f"that one replica can serve at best (an estimate, for {PROMPT_TOKENS} tokens in and "
+        f"{ANSWER_TOKENS} out), so that another one comes late; lower it{besides}"
+    )

@@ -1,0 +1,113 @@
+"""Rules among the keys of `autoscaling`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from settings.autoscaling import Autoscaling
+from settings.mistakes import Mistake
+
+
+def autoscaling_mistakes(scaling: Autoscaling) -> Iterator[Mistake]:
+    """Find what contradicts itself among the keys of `autoscaling`."""
+    yield from _counts(scaling)
+    if scaling.granularity_seconds > scaling.window_seconds:
+        yield Mistake(
+            key="autoscaling.granularitySeconds",
+            wrong=f"{scaling.granularity_seconds} is above windowSeconds "
+            f"({scaling.window_seconds})",
+            rule="a window holds at least one bucket",
+            remedy="lower granularitySeconds or raise windowSeconds",
+        )
+    yield from _signals(scaling)
+    if scaling.cold_start.fallback and scaling.cold_start.placeholder:
+        yield Mistake(
+            key="autoscaling.coldStart.fallback",
+            wrong="is set beside coldStart.placeholder",
+            rule="the placeholder answers at once, so no request would wait for the fallback",
+            remedy="remove one of the two",
+        )
+    if scaling.enabled and scaling.kind == "httpScaledObject":
+        yield from route_only_mistakes(route_only_keys(scaling))
+
+
+def _counts(scaling: Autoscaling) -> Iterator[Mistake]:
+    if scaling.min_replicas > scaling.max_replicas:
+        yield Mistake(
+            key="autoscaling.minReplicas",
+            wrong=f"{scaling.min_replicas} is above maxReplicas ({scaling.max_replicas})",
+            rule="the minimum is at most the maximum",
+            remedy="lower minReplicas or raise maxReplicas",
+        )
+    if scaling.idle_replicas is not None and scaling.min_replicas == 0:
+        yield Mistake(
+            key="autoscaling.idleReplicas",
+            wrong="0 is not below minReplicas (0)",
+            rule="it is for a minimum under load that is above none",
+            remedy="remove idleReplicas, or raise minReplicas",
+        )
+    least = scaling.fallback.replicas
+    if least is not None and least > scaling.max_replicas:
+        yield Mistake(
+            key="autoscaling.fallback.replicas",
+            wrong=f"{least} is above maxReplicas ({scaling.max_replicas})",
+            rule="a fallback is within the bounds",
+            remedy="lower fallback.replicas or raise maxReplicas",
+        )
+
+
+def _signals(scaling: Autoscaling) -> Iterator[Mistake]:
+    if scaling.reads_prometheus and scaling.prometheus is None:
+        yield Mistake(
+            key="autoscaling.prometheus",
+            wrong="is missing",
+            rule="requestsWaiting, concurrency, kvCacheUsage and timeToFirstTokenSeconds are "
+            "metrics of vLLM, which KEDA reads from Prometheus",
+            remedy="set prometheus.address to the URL of one that scrapes the server's pods",
+        )
+    for index, cron in enumerate(scaling.cron):
+        key = f"autoscaling.cron[{index}]"
+        if cron.start == cron.end:
+            yield Mistake(
+                key=f"{key}.end",
+                wrong=f"'{cron.end}' is the start too",
+                rule="KEDA takes no span that ends as it starts",
+                remedy="change one of the two",
+            )
+        if cron.replicas > scaling.max_replicas:
+            yield Mistake(
+                key=f"{key}.replicas",
+                wrong=f"{cron.replicas} is above maxReplicas ({scaling.max_replicas})",
+                rule="the maximum holds at any time",
+                remedy="lower it or raise maxReplicas",
+            )
+
+
+def route_only_keys(scaling: Autoscaling) -> tuple[str, ...]:
+    """Give the keys that are set and that an HTTPScaledObject cannot carry."""
+    default = Autoscaling()
+    asked = {
+        "requestsWaiting": scaling.requests_waiting,
+        "concurrency": scaling.concurrency,
+        "kvCacheUsage": scaling.kv_cache_usage,
+        "timeToFirstTokenSeconds": scaling.time_to_first_token_seconds,
+        "cron": scaling.cron,
+        "fallback": scaling.fallback != default.fallback,
+        "idleReplicas": scaling.idle_replicas is not None,
+        "coldStart.placeholder": scaling.cold_start.placeholder,
+        "scaleUp": scaling.scale_up != default.scale_up,
+        "scaleDown": scaling.scale_down != default.scale_down,
+    }
+    return tuple(key for key, value in asked.items() if value)
+
+
+def route_only_mistakes(keys: Iterable[str]) -> Iterator[Mistake]:
+    """Refuse keys for an HTTPScaledObject."""
+    for key in keys:
+        yield Mistake(
+            key=f"autoscaling.{key}",
+            wrong="is set for the kind httpScaledObject",
+            rule="the add-on's operator writes the ScaledObject, and knows nothing of it",
+            remedy="set autoscaling.kind to interceptorRoute (HTTP add-on 0.14 or newer), or "
+            f"remove {key}",
+        )

@@ -1,0 +1,235 @@
+"""The autoscaler's objects as they go to the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from catalog.loader import find_model
+from planning.rollout import start_budget
+from tests.program.recording import Recording, run_stack_file
+
+KINDS = ["interceptorRoute", "httpScaledObject"]
+PROMETHEUS = {"address": "http://prometheus.monitoring:9090"}
+EVERY_TARGET: dict[str, Any] = {
+    "requestsWaiting": 5,
+    "concurrency": 30,
+    "kvCacheUsage": 0.8,
+    "timeToFirstTokenSeconds": 1.5,
+    "prometheus": PROMETHEUS,
+    "cron": [
+        {"start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "timezone": "Europe/Berlin", "replicas": 2}
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No context exists, so no test reaches a cluster of the machine."""
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
+
+
+def scaled(*, keys: dict[str, object] | None = None, **autoscaling: object) -> Recording:
+    """Run the dev stack with autoscaling."""
+    return run_stack_file("dev", {"autoscaling": {"enabled": True, **autoscaling}, **(keys or {})})
+
+
+def spec(recording: Recording, kind: str) -> dict[str, Any]:
+    return recording.only(f":{kind}").inputs["spec"]
+
+
+def triggers(**targets: object) -> dict[str, dict[str, Any]]:
+    """The triggers beside the request rate, by name."""
+    asked = {"enabled": True, **targets}
+    first, *further = spec(run_stack_file("dev", {"autoscaling": asked}), "ScaledObject")[
+        "triggers"
+    ]
+    assert first["type"] == "external-push"
+    return {trigger["name"]: trigger for trigger in further}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_are_counted_under_the_hosts_of_the_ingress_and_of_the_cluster(kind: str) -> None:
+    recording = scaled(kind=kind)
+    (rule,) = recording.only(":Ingress").inputs["spec"]["rules"]
+    (alias,) = [r for r in recording.of_type(":Service") if r.name.endswith("interceptor")]
+    inside = f"{alias.inputs['metadata']['name']}.{alias.inputs['metadata']['namespace']}"
+    hosts = [rule["host"], inside, f"{inside}.svc", f"{inside}.svc.cluster.local"]
+    if kind == "httpScaledObject":
+        scaled_object = spec(recording, "HTTPScaledObject")
+        assert (scaled_object["hosts"], scaled_object["pathPrefixes"]) == (hosts, ["/v1"])
+    else:
+        expected = [{"hosts": hosts, "paths": [{"value": "/v1"}]}]
+        assert spec(recording, "InterceptorRoute")["rules"] == expected
+
+
+def test_without_an_ingress_requests_inside_the_cluster_are_counted() -> None:
+    recording = scaled(keys={"ingress": {"enabled": False}})
+    (rule,) = spec(recording, "InterceptorRoute")["rules"]
+    assert rule["hosts"][0] == "vllm-interceptor.llm"
+    assert recording.of_type(":Ingress") == []
+    assert len(recording.of_type(":ScaledObject")) == 1
+
+
+def test_the_objects_scale_the_server_within_the_bounds() -> None:
+    name = scaled().only(":Deployment").inputs["metadata"]["name"]
+    older = spec(scaled(kind="httpScaledObject"), "HTTPScaledObject")
+    assert older["scaleTargetRef"]["name"] == name
+    assert older["replicas"] == {"min": 1, "max": 5}
+    recording = scaled()
+    newer = spec(recording, "ScaledObject")
+    assert newer["scaleTargetRef"]["name"] == name
+    assert (newer["minReplicaCount"], newer["maxReplicaCount"]) == (1, 5)
+    (trigger,) = newer["triggers"]
+    route = recording.only(":InterceptorRoute").inputs["metadata"]["name"]
+    assert trigger["metadata"]["interceptorRoute"] == route
+
+
+def test_neither_a_cold_start_nor_a_long_answer_is_cut() -> None:
+    keys: dict[str, object] = {"rollout": {"startSeconds": 600}, "requestSeconds": 900}
+    assert spec(scaled(keys=keys), "InterceptorRoute")["timeouts"] == {
+        "readiness": "10m0s",
+        "responseHeader": "15m0s",
+        "request": "25m0s",
+    }
+    older = spec(scaled(keys=keys, kind="httpScaledObject"), "HTTPScaledObject")
+    assert older["timeouts"] == {"conditionWait": "10m0s", "responseHeader": "15m0s"}
+
+
+def test_a_scale_up_is_quick_and_a_scale_down_slow() -> None:
+    behavior = spec(scaled(), "ScaledObject")["advanced"]["horizontalPodAutoscalerConfig"]
+    assert behavior["behavior"] == {
+        # The preset declares its capacity, so all five may come at once.
+        "scaleUp": {
+            "stabilizationWindowSeconds": 0,
+            "policies": [{"type": "Pods", "value": 5, "periodSeconds": 60}],
+        },
+        "scaleDown": {
+            "stabilizationWindowSeconds": 300,
+            "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}],
+        },
+    }
+
+
+def test_where_capacity_is_unknown_one_replica_is_added_at_a_time_unless_more_are_asked() -> None:
+    preset = {
+        "name": "some-l4",
+        "vendor": "nvidia",
+        "product": "l4",
+        "gpus": 1,
+        "cpu": "8",
+        "memory": "64Gi",
+    }
+    keys: dict[str, object] = {"presets": [preset], "preset": "auto"}
+
+    def step(**more: object) -> int:
+        advanced = spec(scaled(keys=keys, **more), "ScaledObject")["advanced"]
+        behavior = advanced["horizontalPodAutoscalerConfig"]["behavior"]
+        (policy,) = behavior["scaleUp"]["policies"]
+        return int(policy["value"])
+
+    assert step() == 1
+    assert step(scaleUp={"pods": 3}) == 3
+
+
+def test_a_total_is_shared_out_over_replicas_and_a_gauge_is_not() -> None:
+    found = triggers(**EVERY_TARGET)
+    assert {name: trigger["metricType"] for name, trigger in found.items()} == {
+        "requests-waiting": "AverageValue",
+        "concurrency": "AverageValue",
+        "kv-cache-usage": "Value",
+        "time-to-first-token": "Value",
+        "cron-0": "AverageValue",
+    }
+    thresholds = {
+        name: trigger["metadata"]["threshold"]
+        for name, trigger in found.items()
+        if trigger["type"] == "prometheus"
+    }
+    assert thresholds == {
+        "requests-waiting": "5",
+        "concurrency": "30",
+        "kv-cache-usage": "0.8",
+        "time-to-first-token": "1.5",
+    }
+    assert found["cron-0"]["metadata"] == {
+        "desiredReplicas": "2",
+        "start": "0 8 * * 1-5",
+        "end": "0 18 * * 1-5",
+        "timezone": "Europe/Berlin",
+    }
+
+
+@pytest.mark.parametrize(
+    "target", ["requestsWaiting", "concurrency", "kvCacheUsage", "timeToFirstTokenSeconds"]
+)
+def test_each_target_is_one_line_beside_the_address(target: str) -> None:
+    asked = {target: EVERY_TARGET[target], "prometheus": PROMETHEUS}
+    (trigger,) = triggers(**asked).values()
+    assert trigger["metadata"]["serverAddress"] == PROMETHEUS["address"]
+    assert 'namespace="llm"' in trigger["metadata"]["query"]
+
+
+def test_a_metric_that_dies_holds_the_count_or_raises_it_to_the_fallback() -> None:
+    dead = spec(scaled(requestsWaiting=5, prometheus=PROMETHEUS), "ScaledObject")
+    expected = {"failureThreshold": 3, "replicas": 1, "behavior": "currentReplicasIfHigher"}
+    assert dead["fallback"] == expected
+    # A scrape that has lost the pods is a failure, not a calm.
+    assert dead["triggers"][1]["metadata"]["ignoreNullValues"] == "false"
+    more = scaled(requestsWaiting=5, prometheus=PROMETHEUS, fallback={"replicas": 3})
+    assert spec(more, "ScaledObject")["fallback"] == expected | {"replicas": 3}
+    assert "fallback" not in spec(scaled(), "ScaledObject")
+
+
+@pytest.mark.parametrize("zero", [{"minReplicas": 0}, {"minReplicas": 2, "idleReplicas": 0}])
+def test_a_step_to_zero_outlasts_a_start_and_waits_for_every_answer(zero: dict[str, int]) -> None:
+    recording = scaled(
+        keys={"rollout": {"startSeconds": 700}}, **zero, requestsWaiting=5, prometheus=PROMETHEUS
+    )
+    scaled_object = spec(recording, "ScaledObject")
+    assert scaled_object["cooldownPeriod"] == 700
+    # Else KEDA, which has seen no load yet, takes away what runs when it comes.
+    assert scaled_object["initialCooldownPeriod"] == 700
+    assert scaled_object.get("idleReplicaCount") == zero.get("idleReplicas")
+    # A rate forgets a request that is still being answered.
+    assert "concurrency" in spec(recording, "InterceptorRoute")["scalingMetric"]
+    # Without pods there is nothing to scrape, which is no failure then.
+    assert scaled_object["triggers"][1]["metadata"]["ignoreNullValues"] == "true"
+
+
+def test_an_older_add_on_counts_only_the_rate_so_its_calm_spans_the_longest_answer() -> None:
+    recording = scaled(minReplicas=0, kind="httpScaledObject", keys={"requestSeconds": 1200})
+    older = spec(recording, "HTTPScaledObject")
+    assert older["scaledownPeriod"] == older["initialCooldownPeriod"] == 1200
+
+
+def test_with_a_replica_at_all_times_no_period_of_a_step_to_zero_is_set() -> None:
+    assert not {"cooldownPeriod", "initialCooldownPeriod"} & set(spec(scaled(), "ScaledObject"))
+    assert "concurrency" not in spec(scaled(), "InterceptorRoute")["scalingMetric"]
+
+
+def test_a_cold_start_can_end_in_another_service_or_in_an_answer_at_once() -> None:
+    fallback = {"fallback": {"service": "small-model", "port": 8000}, "waitSeconds": 20}
+    route = spec(scaled(coldStart=fallback), "InterceptorRoute")
+    service = {"name": "small-model", "port": 8000}
+    assert route["coldStart"] == {"fallback": {"service": service}}
+    assert route["timeouts"]["readiness"] == "20s"
+    older = spec(scaled(coldStart=fallback, kind="httpScaledObject"), "HTTPScaledObject")
+    assert older["coldStartTimeoutFailoverRef"] == {
+        "service": "small-model",
+        "port": 8000,
+        "timeoutSeconds": 20,
+    }
+    answer = scaled(coldStart={"placeholder": {"statusCode": 503, "body": "warming up"}})
+    assert spec(answer, "InterceptorRoute")["coldStart"] == {
+        "placeholder": {"response": {"statusCode": 503, "body": "warming up"}}
+    }
+
+
+def test_the_start_budget_is_how_long_a_request_is_held() -> None:
+    recording = scaled(minReplicas=0)
+    weights = find_model("mistral-7b-instruct").weights_bytes
+    seconds = start_budget(weights, override=None, downloads=False).seconds
+    said = [text for text in recording.warnings() if "first request waits" in text]
+    assert f"up to {seconds} s" in said[0]
