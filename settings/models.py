@@ -208,7 +208,7 @@ class StackSettings(Section):
     )
     replicas: int = Field(default=1, ge=0, description="without autoscaling")
     request_seconds: int = Field(
-        default=1800, ge=1, description="longest answer that nothing on its way cuts"
+        default=1800, ge=1, le=86400, description="longest answer that nothing on its way cuts"
     )
     ingress: Ingress = Ingress()
     network: Network = Network()
