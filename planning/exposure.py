@@ -250,9 +250,14 @@ def _certificate(tls: Tls | None) -> str:
 
 
 def ingress_warnings(asked: IngressSettings) -> Iterator[str]:
-    """Warn where whoever finds the address may use it."""
+    """Warn where whoever finds the address may use it, or read what those who may send."""
     if asked.enabled and asked.auth.kind == "none":
         yield (
             "ingress.auth: none, so whoever reaches the host can use the model; "
             "set it to apiKey, or ingress.enabled to false to keep the model inside the cluster"
+        )
+    elif asked.enabled and asked.tls is None:
+        yield (
+            f"ingress.tls: none, so what ingress.auth {asked.auth.kind} asks of a caller travels "
+            "in clear up to the controller; set it, unless TLS ends before that"
         )

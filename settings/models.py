@@ -213,7 +213,7 @@ class StackSettings(Section):
         "default: 1 at first, then what `kubectl scale` or a scaler made of it",
     )
     request_seconds: int = Field(
-        default=1800, ge=1, description="longest answer that nothing on its way cuts"
+        default=1800, ge=1, le=86400, description="longest answer that nothing on its way cuts"
     )
     ingress: Ingress = Ingress()
     network: Network = Network()

@@ -15,6 +15,7 @@ from planning.exposure import (
     IngressExposure,
     MiddlewareReference,
     SecretTls,
+    ingress_warnings,
     plan_exposure,
     way_in,
 )
@@ -252,6 +253,24 @@ def test_an_httproute_passes_middlewares_of_its_own_namespace_alone() -> None:
         by_gateway({}, AUTH, away)
     (mistake,) = raised.value.mistakes
     assert "'login' is in the namespace edge" in mistake.wrong
+
+
+@pytest.mark.parametrize(
+    ("asked", "keys"),
+    [
+        ({}, ["ingress.auth"]),
+        ({"tls": {"kind": "controller"}}, ["ingress.auth"]),
+        ({"auth": "apiKey"}, ["ingress.tls"]),
+        ({"auth": "apiKey", "tls": {"kind": "controller"}}, []),
+        ({"enabled": False}, []),
+        ({"enabled": False, "auth": "apiKey"}, []),
+    ],
+)
+def test_an_open_door_and_a_key_in_clear_are_each_warned_of_once(
+    asked: dict[str, Any], keys: list[str]
+) -> None:
+    found = list(ingress_warnings(Ingress.model_validate({"host": "llm.example.com"} | asked)))
+    assert [warning.partition(":")[0] for warning in found] == keys
 
 
 def test_a_stack_without_a_way_in_says_so() -> None:

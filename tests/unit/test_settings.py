@@ -165,6 +165,12 @@ def test_two_presets_of_one_name_are_refused() -> None:
     assert "'l4' is there 2 times" in only({"presets": json.dumps([PRESET, PRESET])})
 
 
+@pytest.mark.parametrize("seconds", ["0", "86401"])
+def test_the_longest_answer_takes_a_second_to_a_day(seconds: str) -> None:
+    assert only({"requestSeconds": seconds}).startswith(f"requestSeconds: '{seconds}' is refused")
+    assert mistakes({"requestSeconds": "86400"}) == []
+
+
 def test_an_ingress_without_a_host_is_refused_and_a_disabled_one_needs_none() -> None:
     assert only({"ingress": "{}"}).startswith("ingress.host: is missing")
     assert mistakes({"ingress": '{"enabled": false}'}) == []
