@@ -27,6 +27,10 @@ _COUNTERS: dict[Kind, str] = {
     "interceptorRoute": "interceptorroutes.http.keda.sh",
     "httpScaledObject": "httpscaledobjects.http.keda.sh",
 }
+_NO_SCALER = (
+    "autoscaling: no scaler is running in this cluster (KEDA's metrics are not available); the "
+    "objects are accepted, but replicas do not follow the load"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +69,8 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
     mistakes = [
         *_missing(scaling, served, keda=serves(client, _SCALED_OBJECTS)),
         *second_scaler_mistakes(plan, scalers),
+        *_kind_mistakes(plan, scaling, held=held),
     ]
-    if scaling.kind == "httpScaledObject" and not scaling.kind_is_asked:
-        mistakes += route_only_mistakes(scaling.route_only_keys)
-    if scaling.kind == "interceptorRoute" and held:
-        mistakes.append(_older_kind(names.app, names.namespace))
     warnings = [
         *kind_warnings(scaling),
         *restore_warnings(plan, scalers, running or 0),
@@ -77,16 +78,20 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
     ]
     lacks_scaler = not mistakes and not has_external_metrics(client)
     if lacks_scaler:
-        warnings.append(
-            "autoscaling: no scaler is running in this cluster (KEDA's metrics are not "
-            "available); the objects are accepted, but replicas do not follow the load"
-        )
+        warnings.append(_NO_SCALER)
     return ScalingFindings(
         plan=plan,
         lacks_scaler=lacks_scaler,
         mistakes=tuple(mistakes),
         warnings=tuple(warnings),
     )
+
+
+def _kind_mistakes(plan: Plan, scaling: Scaling, *, held: bool) -> Iterator[Mistake]:
+    if scaling.kind == "httpScaledObject" and not scaling.kind_is_asked:
+        yield from route_only_mistakes(scaling.route_only_keys)
+    if scaling.kind == "interceptorRoute" and held:
+        yield _older_kind(plan.names.app, plan.names.namespace)
 
 
 def settled_kind(scaling: Scaling, served: frozenset[Kind], *, held: bool) -> Kind:

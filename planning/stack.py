@@ -55,15 +55,12 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     Raises:
         PlanError: the settings cannot be served.
     """
-    model = model or catalogue_model(settings.model)
-    revision = _revision(model, settings, stack)
-    choice, settings = _choice(model, settings)
-    placement = plan_placement(choice.chosen, settings)
-    served = serve(model, revision, choice.chosen, settings)
+    model, revision = _pinned(model or catalogue_model(settings.model), settings, stack)
+    choice, placement, settings = _choice(model, settings)
     names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
     cache, auth = plan_cache(model, names, settings), plan_auth(names, settings)
+    served, start = serve(model, revision, choice.chosen, settings), _start(model, cache, settings)
     exposure = plan_exposure(names, settings, auth_middlewares(names, auth))
-    start = _start(model, cache, settings)
     scaling = _scaling(names, exposure, start, placement, settings)
     return Plan(
         names=names,
@@ -89,7 +86,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     )
 
 
-def _choice(model: Model, settings: StackSettings) -> tuple[Choice, StackSettings]:
+def _choice(model: Model, settings: StackSettings) -> tuple[Choice, Placement, StackSettings]:
     """Choose a preset, and bound the settings by what it holds."""
     choice = choose(
         model,
@@ -98,8 +95,8 @@ def _choice(model: Model, settings: StackSettings) -> tuple[Choice, StackSetting
         gpus={gpu.key: gpu for gpu in load_gpus()},
         overrides=overrides_of(settings),
     )
-    capacity = plan_placement(choice.chosen, settings).capacity
-    return choice, within_capacity(settings, capacity)
+    placement = plan_placement(choice.chosen, settings)
+    return choice, placement, within_capacity(settings, placement.capacity)
 
 
 def _scaling(
@@ -166,11 +163,11 @@ def _cluster(settings: StackSettings) -> Cluster:
     )
 
 
-def _revision(model: Model, settings: StackSettings, stack: str) -> str:
+def _pinned(model: Model, settings: StackSettings, stack: str) -> tuple[Model, str]:
     known = settings.revision or model.revision
     pinned = settings.revision is not None or (known is not None and is_catalogued(model))
     if pinned or stack == _DEVELOPMENT:
-        return known or _BRANCH
+        return model, known or _BRANCH
     today = f"set revision to {known}, which {_BRANCH} names today" if known else "set revision"
     raise PlanError(
         Mistake(
