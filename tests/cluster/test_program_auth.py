@@ -207,3 +207,5 @@ def test_other_keys_roll_the_server_and_the_first_is_for_clients(deployed: Deplo
     assert len({read for read, _ in stages}) == 3
     assert deployed.get("deployment", "vllm")["metadata"]["uid"] == uid
     assert [first for _, first in stages] == [old, new, new]
+    deployed.close(KINDS["generated key"])
+    assert deployed.keys_of_the_server() == new
