@@ -12,6 +12,7 @@ from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings
 from settings.network import network_mistakes
 from settings.preset_rules import preset_mistakes
+from settings.rendering import rendering_mistakes
 
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
@@ -29,6 +30,7 @@ def check(
     found = [mistake for rule in _RULES for mistake in rule(settings)]
     found += _token(settings, secrets)
     found += _auth(settings, secrets)
+    found += rendering_mistakes(settings, frozenset(secrets))
     return [m for m in found if m.key.partition(".")[0].partition("[")[0] not in skip]
 
 

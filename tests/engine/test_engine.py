@@ -24,6 +24,7 @@ config:
   mistral-vllm:model: mistral-7b-instruct
   mistral-vllm:preset: nvidia-l4-1
   mistral-vllm:presets: presets/sandbox.yaml
+  mistral-vllm:huggingFaceTokenSecret: {name: hugging-face}
   mistral-vllm:kubernetes: {renderTo: rendered}
   mistral-vllm:ingress: {host: "{app}.example.com"}
   mistral-vllm:autoscaling: {enabled: true}
@@ -45,12 +46,11 @@ config:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> PulumiProject:
-    """A checkout whose stack, with a token, is rendered to its folder `rendered`."""
+    """A checkout whose stack is rendered to its folder `rendered`."""
     folder = tmp_path_factory.mktemp("engine")
     project = PulumiProject(folder=folder / "checkout", backend=folder / "backend")
     project.check_out(STACK_FILE)
     project.succeed("stack", "init", STACK)
-    project.succeed("config", "set", "--secret", "huggingFaceToken", given=TOKEN)
     project.up()
     return project
 
@@ -75,10 +75,12 @@ def test_a_stack_is_rendered_to_the_folder_of_its_project(rendered: PulumiProjec
         "InterceptorRoute",
         "Job",
         "Namespace",
+        "NetworkPolicy",
+        "NetworkPolicy",
+        "NetworkPolicy",
         "PersistentVolumeClaim",
         "PodDisruptionBudget",
         "ScaledObject",
-        "Secret",
         "Service",
         "Service",
         "ServiceAccount",
@@ -105,15 +107,17 @@ def test_another_clone_kubeconfig_and_hash_seed_change_nothing(
     clone.expect_no_changes()
 
 
-def test_the_token_stands_in_clear_in_the_rendered_secret_alone(rendered: PulumiProject) -> None:
-    rendered.succeed("stack", "history", "--json")
-    rendered.succeed("stack", "output", "--json")
-    rendered.succeed("stack", "export")
-    rendered.succeed("config")
-    (found,) = files_that_hold(TOKEN, rendered.folder, rendered.backend)
-    assert yaml.safe_load(found.read_text())["kind"] == "Secret"
-    assert any(rendered.backend.rglob("*.history.json"))
-    said = "".join(rendered.transcript)
+def test_a_secret_is_refused_where_it_would_be_rendered_in_clear(tmp_path: Path) -> None:
+    project = PulumiProject(folder=tmp_path / "checkout", backend=tmp_path / "backend")
+    project.check_out(STACK_FILE.replace("  mistral-vllm:huggingFaceTokenSecret", "  # "))
+    project.succeed("stack", "init", STACK)
+    project.succeed("config", "set", "--secret", "huggingFaceToken", given=TOKEN)
+    done = project.run("up", "--yes", "--skip-preview")
+    assert done.returncode != 0
+    assert "- huggingFaceToken: is set; kubernetes.renderTo writes" in done.stdout + done.stderr
+    assert not (project.folder / "rendered").exists()
+    assert files_that_hold(TOKEN, project.folder, project.backend) == []
+    said = "".join(project.transcript)
     assert not [spelling for spelling in clear_spellings(TOKEN) if spelling in said]
 
 
