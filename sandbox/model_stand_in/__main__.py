@@ -48,11 +48,12 @@ async def _route(pods: Pods, request: Request, answer: Answer) -> None:
 
 def _is_authorized(pods: Pods, request: Request) -> bool:
     """Decide as vLLM does with `--api-key`."""
-    if not pods.api_keys or request.method == "OPTIONS":
+    keys = pods.keys(request.address)
+    if not keys or request.method == "OPTIONS":
         return True
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     given = key.encode()
-    matches = [hmac.compare_digest(given, known.encode()) for known in pods.api_keys]
+    matches = [hmac.compare_digest(given, known.encode()) for known in keys]
     return scheme.lower() == "bearer" and any(matches)
 
 
@@ -93,7 +94,8 @@ async def answer_control(pods: Pods, request: Request, answer: Answer) -> None:
             asked = request.json_object()
             pods.tell(asked.pop("address", None), asked)
         elif (request.method, request.path) == ("POST", "/api-keys"):
-            pods.api_keys = frozenset(request.json_object()["keys"])
+            asked = request.json_object()
+            pods.accept(asked.get("address"), frozenset(asked["keys"]))
         elif (request.method, request.path) != ("GET", "/pods"):
             await answer.send_json(HTTPStatus.NOT_FOUND, {"detail": "Not Found"})
             return

@@ -48,10 +48,20 @@ class Pods:
     """All pods' addresses, known from the first request that arrives at them."""
 
     def __init__(self) -> None:
-        self.api_keys: frozenset[str] = frozenset()
+        self._keys: dict[str | None, frozenset[str]] = {}
         self._all = Told()
         self._each: dict[str, dict[str, Any]] = {}
         self._served: dict[str, _Served] = {}
+
+    def accept(self, address: str | None, keys: frozenset[str]) -> None:
+        """Set the keys of one address; for None those of all, also where one had its own."""
+        if address is None:
+            self._keys.clear()
+        self._keys[address] = keys
+
+    def keys(self, address: str) -> frozenset[str]:
+        """Return the keys that an address accepts; without any it lets everybody in."""
+        return self._keys.get(address, self._keys.get(None, frozenset()))
 
     def told(self, address: str) -> Told:
         """Return what an address is told: for itself before for all."""

@@ -109,6 +109,19 @@ def test_keys_close_the_api_but_neither_health_nor_metrics(served: Served) -> No
     assert served.ask(PODS[0], "GET", "/health")[0] == served.ask(PODS[0], "GET", "/metrics")[0]
 
 
+def test_each_pod_accepts_keys_of_its_own_until_all_are_told_theirs(served: Served) -> None:
+    def statuses(key: str) -> list[int]:
+        bearer = f"Bearer {key}"
+        asked = [served.ask(pod, "GET", "/v1/models", Authorization=bearer) for pod in PODS]
+        return [status for status, _ in asked]
+
+    served.ask(CONTROL, "POST", "/api-keys", json.dumps({"keys": ["old"]}))
+    served.ask(CONTROL, "POST", "/api-keys", json.dumps({"address": PODS[1], "keys": ["new"]}))
+    assert (statuses("old"), statuses("new")) == ([200, 401], [401, 200])
+    served.ask(CONTROL, "POST", "/api-keys", json.dumps({"keys": ["new"]}))
+    assert (statuses("old"), statuses("new")) == ([401, 401], [200, 200])
+
+
 def test_each_pod_reports_what_it_is_told(served: Served) -> None:
     served.tell(requests_waiting=7, kv_cache_usage=0.5)
     served.tell(address=PODS[1], requests_waiting=1, requests_running=2)
