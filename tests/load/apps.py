@@ -1,0 +1,99 @@
+"""The dev stack under load, in a namespace of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.sandboxes import Sandbox
+from tests.load.loads import Load, send
+from tests.load.replicas import ReplicaWatch
+from tests.pulumi_project import STACK, PulumiProject, committed_stack_file
+
+QUICK: dict[str, Any] = {
+    "windowSeconds": 10,
+    "scaleDownSeconds": 10,
+    "scaleDown": {"pods": 5, "periodSeconds": 15},
+}
+"""What of `autoscaling` is not the default, so that a way up and down takes half a minute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedApp:
+    """A deployed stack, requests to it, and its replicas."""
+
+    project: PulumiProject
+    sandbox: Sandbox
+    namespace: str
+    folder: Path
+    _numbers: count[int] = field(default_factory=count)
+
+    @property
+    def host(self) -> str:
+        """Which its requests carry."""
+        return f"vllm.{self.namespace}.localhost"
+
+    def set_up(self, **autoscaling: Any) -> str:
+        """Change the autoscaler and run `pulumi up`."""
+        self.project.succeed("config", "set", "autoscaling", json.dumps(autoscaling))
+        return self.project.up()
+
+    def send(self, rate: int, seconds: float, **how: Any) -> Load:
+        """Begin to send requests; what `loads.send` takes besides goes there."""
+        folder = self.folder / f"load-{next(self._numbers)}"
+        return send(self.sandbox, self.host, folder, rate=rate, seconds=seconds, **how)
+
+    def watch(self) -> ReplicaWatch:
+        """Watch the server's Deployment."""
+        return ReplicaWatch(self.sandbox.kubeconfig, self.namespace)
+
+    def get(self, *arguments: str) -> Any:
+        """Objects of the app's namespace."""
+        return self.sandbox.kubectl_json("get", f"--namespace={self.namespace}", *arguments)
+
+    def wait_ready(self, resource: str) -> None:
+        """Wait until the app's object of a kind of KEDA's has the condition Ready."""
+        condition = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+        of_app = ("get", resource, "vllm", f"--namespace={self.namespace}", "--output", condition)
+        self.sandbox.eventually("True", *of_app)
+
+
+@contextmanager
+def loaded_app(
+    sandbox: Sandbox,
+    folder: Path,
+    namespace: str,
+    *,
+    preset: str = "nvidia-l4-1",
+    start_seconds: int | None = None,
+    **autoscaling: Any,
+) -> Generator[LoadedApp]:
+    """Deploy the dev stack with an autoscaler, and destroy it in the end.
+
+    Args:
+        sandbox: the full one.
+        folder: for the stack's files and what load generators write.
+        namespace: of its own.
+        preset: with a capacity of five replicas.
+        start_seconds: of a pod at most, unless the plan is to say it.
+        autoscaling: keys of that name, beside `enabled: true`.
+    """
+    project = PulumiProject(
+        folder=folder / "checkout", backend=folder / "backend", kubeconfig=sandbox.kubeconfig
+    ).check_out(committed_stack_file("dev"))
+    project.succeed("stack", "init", STACK)
+    project.succeed("config", "set", "preset", preset)
+    if start_seconds is not None:
+        project.succeed("config", "set", "rollout", json.dumps({"startSeconds": start_seconds}))
+    project.succeed("config", "set", "namespace", json.dumps({"name": namespace}))
+    app = LoadedApp(project=project, sandbox=sandbox, namespace=namespace, folder=folder)
+    try:
+        app.set_up(enabled=True, **autoscaling)
+        yield app
+    finally:
+        project.run("destroy", "--yes", "--skip-preview")
