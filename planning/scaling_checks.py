@@ -79,6 +79,22 @@ def scaling_warnings(
             f"({scaling.window_seconds}), so that a lull which the rate hardly shows takes "
             "replicas away; raise it"
         )
+    yield from _pace_warnings(scaling)
+
+
+def _pace_warnings(scaling: Scaling) -> Iterator[str]:
+    """Warn where the HPA forgets replicas that went, and not those that came.
+
+    It adds up both over a period of scaleUp, but keeps what went for a period of scaleDown only
+    (podautoscaler/horizontal.go, storeScaleEvent).
+    """
+    up, down = scaling.scale_up.period_seconds, scaling.scale_down.period_seconds
+    if down < up:
+        yield (
+            f"autoscaling.scaleDown.periodSeconds: {down} is below scaleUp.periodSeconds ({up}), "
+            "so that replicas which went are forgotten before those that came, and a load that is "
+            f"back soon gets none for up to {up} s; set both to the same"
+        )
 
 
 def kind_warnings(scaling: Scaling) -> Iterator[str]:

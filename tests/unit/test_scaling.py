@@ -142,6 +142,16 @@ def test_bounds_that_leave_nothing_to_scale_are_a_warning() -> None:
     assert not any("minimum too" in warning for warning in with_scaling().warnings)
 
 
+def test_a_pace_that_keeps_a_load_waiting_which_comes_back_is_a_warning() -> None:
+    def warned(up: int, down: int) -> list[str]:
+        paced = with_scaling(scaleUp={"periodSeconds": up}, scaleDown={"periodSeconds": down})
+        return [w for w in paced.warnings if "scaleDown.periodSeconds" in w]
+
+    (warning,) = warned(60, 15)
+    assert warning.startswith("autoscaling.scaleDown.periodSeconds: 15 is below")
+    assert warned(60, 60) == warned(15, 60) == []
+
+
 def test_a_replica_that_may_go_with_a_lull_is_a_warning() -> None:
     (warning,) = [w for w in with_scaling(scaleDownSeconds=0).warnings if "scaleDown" in w]
     assert warning.startswith("autoscaling.scaleDownSeconds: 0 is below windowSeconds (60)")
