@@ -1,4 +1,4 @@
-"""The Hub stand-in as a fixture, without any Hugging Face setting of the user."""
+"""The Hub stand-in without any Hugging Face setting of the user, and the download's program."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -7,10 +7,9 @@ import pytest
 from huggingface_hub import constants
 
 from planning.hub_retry import Patience
+from tests.hub.downloads import Program
+from tests.hub.repositories import READER, STRANGER
 from tests.hub.stand_in import HubStandIn, running_hub
-
-READER = "hf_reader"
-STRANGER = "hf_stranger"
 
 IMPATIENT = Patience(answer=0.2, pauses=(0.01, 0.02), total=2.0)
 """The same waiting in a fraction of the time."""
@@ -26,3 +25,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[HubStandIn
     with running_hub(tokens=frozenset({READER, STRANGER})) as stand_in:
         monkeypatch.setenv("HF_ENDPOINT", stand_in.endpoint)
         yield stand_in
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(cache=tmp_path / "models")

@@ -12,6 +12,12 @@ JSON = Mapping[str, object]
 
 COMMIT = "a" * 40
 
+READER = "hf_reader"
+"""A token that the tests put among a repository's readers."""
+
+STRANGER = "hf_stranger"
+"""A valid token that reads no closed repository."""
+
 BYTES_PER_ELEMENT = {"F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "U8": 1, "I32": 4}
 
 

@@ -1,0 +1,120 @@
+"""What ends the program of the download Job: access, a name that is not there, a full volume."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hub.answers import Fault
+from tests.hub.downloads import (
+    DISK_FULL,
+    HF_FILES,
+    MIB,
+    MODEL,
+    NO_ACCESS,
+    NOT_FOUND,
+    Program,
+    assert_one_sentence,
+    expected,
+    publish,
+    weights,
+)
+from tests.hub.repositories import COMMIT, READER, STRANGER, json_file
+from tests.hub.stand_in import HubStandIn
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "sentence"),
+    [
+        ("hf_expired", NO_ACCESS, "refuses the token (HTTP 401)"),
+        ("hf_with a blank", NO_ACCESS, "the token holds spaces"),
+        (STRANGER, NO_ACCESS, f"{MODEL} at {COMMIT} is gated, and the token may not read it"),
+        ("", NO_ACCESS, f"{MODEL} at {COMMIT} is gated, and the token may not read it"),
+    ],
+)
+def test_a_wrong_token_ends_with_one_sentence(
+    hub: HubStandIn, program: Program, token: str, code: int, sentence: str
+) -> None:
+    publish(hub, gated="manual", readers=frozenset({READER}))
+    done = program.run(HF_TOKEN=token)
+    assert_one_sentence(done, code, sentence)
+    assert not token or token not in done.stdout + done.stderr
+
+
+def test_the_token_reads_a_gated_model_and_goes_to_no_other_host(
+    hub: HubStandIn, program: Program
+) -> None:
+    repository = publish(hub, gated="manual", readers=frozenset({READER}))
+    assert program.run(HF_TOKEN=READER).returncode == 0
+    assert program.found() == expected(repository, HF_FILES)
+    assert {r.token for r in hub.requests if r.host.startswith("localhost")} == {None}
+
+
+def test_a_missing_revision_ends_with_one_sentence(hub: HubStandIn, tmp_path: Path) -> None:
+    publish(hub)
+    done = Program(cache=tmp_path, revision="c" * 40).run()
+    assert_one_sentence(done, NOT_FOUND, f"{MODEL} has no revision {'c' * 40}")
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_missing_model_ends_with_one_sentence(program: Program) -> None:
+    assert_one_sentence(program.run(HF_TOKEN=READER), NOT_FOUND, f"shows no model {MODEL}")
+
+
+def test_a_format_that_the_repository_lacks_ends_with_one_sentence(
+    hub: HubStandIn, tmp_path: Path
+) -> None:
+    publish(hub, files={"config.json": json_file({}), "model.safetensors": weights(10)})
+    done = Program(cache=tmp_path, weight_format="mistral").run()
+    assert_one_sentence(done, NOT_FOUND, "has no weights in the format mistral")
+
+
+def can_mount() -> bool:
+    unshare = shutil.which("unshare")
+    tried = unshare and subprocess.run(
+        ["unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+        check=False,
+        capture_output=True,
+    )
+    return bool(tried) and tried.returncode == 0
+
+
+def on_small_volume(program: Program, script: str, size: int) -> subprocess.CompletedProcess[str]:
+    """Run a shell script where the cache is a file system of so many bytes."""
+    if not can_mount():
+        pytest.skip("this machine lets no user mount a file system of his own")
+    program.cache.mkdir()
+    command = " ".join([sys.executable, "-m", "downloader", *program.command()])
+    mount = f"mount -t tmpfs -o size={size} tmpfs {program.cache}; cd {program.cache}; "
+    return subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", mount + script.format(command=command)],
+        env=program.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_volume_that_is_too_small_is_noticed_before_the_first_byte(
+    hub: HubStandIn, program: Program
+) -> None:
+    publish(hub)
+    done = on_small_volume(program, "{command}", 4 * MIB)
+    assert_one_sentence(done, DISK_FULL, "the volume of the cache is too small: 0.0 GB are missing")
+    assert not [path for path in hub.paths() if "storage" in path]
+
+
+def test_a_volume_that_fills_up_meanwhile_ends_with_one_sentence(
+    hub: HubStandIn, program: Program
+) -> None:
+    publish(hub)
+    hub.play(Fault(where="storage", times=2, delay=2.0))
+    fill = (
+        "{command} & until ls hub/*/blobs/*.partial; do sleep 0.1; done > /dev/null 2>&1; "
+        "head -c 1G /dev/zero > filler 2> /dev/null; wait $!"
+    )
+    done = on_small_volume(program, fill, 16 * MIB)
+    assert_one_sentence(done, DISK_FULL, "the volume of the cache is full; raise cache.size")
