@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,8 +47,13 @@ PROGRAM_LINES = 40
 
 
 def modules() -> dict[str, str]:
-    """The source of every module by its path."""
-    tops = [path for path in ROOT.iterdir() if path.name[0] != "." and path.name not in UNLIMITED]
+    """The source of every module by its path, but for those of the tests."""
+    return sources(
+        path for path in ROOT.iterdir() if path.name[0] != "." and path.name not in UNLIMITED
+    )
+
+
+def sources(tops: Iterable[Path]) -> dict[str, str]:
     paths = [path for top in tops for path in (top.rglob("*.py") if top.is_dir() else [top])]
     return {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -88,10 +93,14 @@ def dynamic_imports(path: str, source: str) -> list[str]:
     ]
 
 
-def oversized(path: str, source: str) -> list[str]:
+def overlong(path: str, source: str) -> list[str]:
     lines = source.count("\n")
     limit = PROGRAM_LINES if path == "__main__.py" else MODULE_LINES
-    found = [f"{path} has {lines} lines of {limit}"] if lines > limit else []
+    return [f"{path} has {lines} lines of {limit}"] if lines > limit else []
+
+
+def oversized(path: str, source: str) -> list[str]:
+    found = overlong(path, source)
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             constructor = path.startswith("components/") and node.name == "__init__"
@@ -121,6 +130,12 @@ def test_no_module_hides_an_import_from_this_check() -> None:
 
 def test_modules_and_functions_stay_small() -> None:
     assert "\n".join(found_by(oversized)) == ""
+
+
+def test_modules_of_tests_stay_as_small() -> None:
+    found = sources([ROOT / "tests"])
+    assert str(Path(__file__).relative_to(ROOT)) in found
+    assert "\n".join(line for path in found for line in overlong(path, found[path])) == ""
 
 
 @pytest.mark.parametrize(
