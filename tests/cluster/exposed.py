@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -108,6 +109,15 @@ class Exposed:
 
 
 _APP = "app.kubernetes.io/instance=vllm"
+
+
+def counted(exposed: Exposed) -> int:
+    """Requests to the app that the interceptor counted so far."""
+    port = Ports.counted_from(exposed.sandbox.port_base).interceptor_admin
+    queue = f"http://127.0.0.1:{port}/queue"
+    asked = f"import urllib.request; print(urllib.request.urlopen('{queue}').read().decode())"
+    counts = json.loads(exposed.sandbox.run("exec", sys.executable, "-c", asked).stdout)
+    return counts.get(f"{exposed.namespace}/vllm", {"RequestCount": 0})["RequestCount"]
 
 
 def _request(
