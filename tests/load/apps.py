@@ -73,7 +73,7 @@ def loaded_app(
     start_seconds: int | None = None,
     **autoscaling: Any,
 ) -> Generator[LoadedApp]:
-    """Deploy the dev stack with an autoscaler, and destroy it in the end.
+    """Deploy the dev stack with an autoscaler, and drop its namespace in the end.
 
     Args:
         sandbox: the full one.
@@ -96,4 +96,5 @@ def loaded_app(
         app.set_up(enabled=True, **autoscaling)
         yield app
     finally:
-        project.run("destroy", "--yes", "--skip-preview")
+        # That `destroy` leaves nothing is shown elsewhere, and takes longer.
+        sandbox.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
