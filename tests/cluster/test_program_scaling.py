@@ -162,22 +162,3 @@ def test_a_second_scaler_is_refused_before_anything_is_made(scaled: Scaled) -> N
     )
     scaled.project.up()
     assert len(scaled.get("scaledobjects")["items"]) == 1
-
-
-def test_a_way_to_zero_leaves_what_runs_until_the_calm_is_over(scaled: Scaled) -> None:
-    scaled.set_up(enabled=False)
-    scaled.scale(2)
-    elsewhere = {"fallback": {"service": "small-model", "port": 8000}}
-    said = scaled.set_up(enabled=True, minReplicas=0, coldStart=elsewhere)
-    assert "the first request waits up to" in said
-    # KEDA has looked, seen no load, and would take all away, were it not for the calm.
-    scaled.sandbox.kubectl(
-        "wait",
-        "scaledobject/vllm",
-        f"--namespace={NAMESPACE}",
-        "--for=condition=Active=False",
-        "--timeout=90s",
-    )
-    assert scaled.deployment()["replicas"] == 2
-    scaled.project.succeed("refresh", "--yes", "--skip-preview")
-    scaled.project.expect_no_changes()
