@@ -160,13 +160,18 @@ def stop(settings: Settings, names: Sequence[str], *, kill: bool = False) -> Non
 
 
 def _has_let_go(pid: int) -> bool:
-    """Tell whether a process has closed its ports, which it does after its command line is gone."""
+    """Tell whether a process has closed its ports.
+
+    Its command line is gone before that, and its first thread may have ended before its others.
+    """
     try:
-        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        stats = [(thread / "stat").read_text(errors="replace") for thread in threads]
     except OSError:
-        return True
+        # Asked again, it is gone altogether, or a thread of it was.
+        return not Path(f"/proc/{pid}").exists()
     # The state follows the name, which may hold anything but ends with the last bracket.
-    return status.rpartition(")")[2].split()[0] in {"Z", "X"}
+    return all(stat.rpartition(")")[2].split()[0] in {"Z", "X"} for stat in stats)
 
 
 def send(pid: int, number: signal.Signals) -> None:

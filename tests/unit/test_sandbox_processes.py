@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,29 @@ def test_a_component_is_started_once(settings: Settings) -> None:
     processes.start(settings, sleeper)
     assert processes.running_pid(settings, "worker") == pid
     processes.wait_ready(settings, [sleeper], 10)
+
+
+def test_a_stopped_component_has_closed_its_ports_with_its_last_thread(settings: Settings) -> None:
+    program = """
+import ctypes, os, signal, socket, threading, time
+server, asked = socket.create_server(("127.0.0.1", 0)), threading.Event()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+threading.Thread(target=lambda: (asked.wait(), time.sleep(0.5), os._exit(0))).start()
+print(server.getsockname()[1], flush=True)
+signal.sigwait({signal.SIGTERM})
+asked.set()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+    command = [sys.executable, "-c", program]
+    # Started by another process than the one that stops it, as by `python -m sandbox restart`.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger:
+        assert stranger.stdout is not None
+        port = int(stranger.stdout.readline())
+        record = json.dumps({"pid": stranger.pid, "command": command})
+        (settings.pids / "worker.json").write_text(record)
+        processes.stop(settings, ["worker"])
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
 def test_a_component_that_ends_is_named_with_its_last_lines_and_its_log(settings: Settings) -> None:
