@@ -126,6 +126,20 @@ class PulumiProject:
         return self.succeed("preview", "--expect-no-changes", "--diff")
 
 
+def consumer_project(folder: Path, kubeconfig: Path) -> PulumiProject:
+    """A checkout of the example, with the repository's packages where it expects them."""
+    checkout = folder / "consumer-checkout"
+    shutil.copytree(
+        ROOT / "examples", checkout / "examples", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (checkout / ".venv").symlink_to(sys.prefix)
+    return PulumiProject(
+        folder=checkout / "examples" / "consumer",
+        backend=folder / "backend",
+        kubeconfig=kubeconfig,
+    )
+
+
 def clear_spellings(secret: str) -> tuple[str, str]:
     """A secret as it would be found in clear: as it is, and as Kubernetes writes it."""
     return secret, base64.b64encode(secret.encode()).decode()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tests.pulumi_project import (
     PulumiProject,
     clear_spellings,
     committed_stack_file,
+    consumer_project,
     files_that_hold,
 )
 
@@ -42,20 +42,6 @@ class Pair:
     sandbox: Sandbox
 
 
-def consumer_project(folder: Path, sandbox: Sandbox) -> PulumiProject:
-    """A checkout of the example, with the repository's packages where it expects them."""
-    checkout = folder / "consumer-checkout"
-    shutil.copytree(
-        ROOT / "examples", checkout / "examples", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    (checkout / ".venv").symlink_to(sys.prefix)
-    return PulumiProject(
-        folder=checkout / "examples" / "consumer",
-        backend=folder / "backend",
-        kubeconfig=sandbox.kubeconfig,
-    )
-
-
 @pytest.fixture(scope="module")
 def pair(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("consumer")
@@ -64,7 +50,7 @@ def pair(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     )
     producer.check_out(committed_stack_file("dev"))
     producer.up()
-    consumer = consumer_project(folder, sandbox)
+    consumer = consumer_project(folder, sandbox.kubeconfig)
     consumer.succeed("stack", "init", STACK)
     yield Pair(producer=producer, consumer=consumer, sandbox=sandbox)
     consumer.run("destroy", "--yes", "--skip-preview")
