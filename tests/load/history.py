@@ -1,0 +1,104 @@
+"""What becomes of the replicas at 50, 650 and 250 requests a second, whatever Pulumi does."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tests.load.apps import QUICK, LoadedApp
+from tests.load.loads import Answer, Load
+from tests.load.replicas import Count
+from tests.load.turns import PulumiTurns, Turn
+
+LITTLE, MUCH, MORE = 50, 650, 250
+"""Requests/s that 1, 5 and 3 replicas serve at 100 requests/s each."""
+
+KINDS: dict[str, dict[str, Any]] = {
+    "InterceptorRoute": {"kind": "interceptorRoute", **QUICK},
+    # Its operator writes the ScaledObject, which leaves the way down to the cluster.
+    "HTTPScaledObject": {"kind": "httpScaledObject", "windowSeconds": QUICK["windowSeconds"]},
+}
+"""Keys of `autoscaling` by what counts the requests."""
+
+_LITTLE_SECONDS, _MUCH_SECONDS = 16, 24
+SETTLED_SECONDS = 20
+"""After which 250 requests/s are served by as many replicas as they ask for."""
+
+_MORE_SECONDS = SETTLED_SECONDS + 30
+"""And as long again as two `pulumi up` take, and the window after them."""
+
+_PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """Requests at one rate, from one time to another in s since the epoch, and their answers."""
+
+    rate: int
+    began: float
+    ended: float
+    answers: list[Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A load, the replicas, and what Pulumi did meanwhile.
+
+    `five_seconds` and `one_seconds` are those from the begin and the end of the great load to the
+    desire of five replicas and of one. `switches` are the times at which autoscaling had been
+    switched off and on again, and `said` is what `pulumi up` printed at the first.
+    """
+
+    phases: dict[int, Phase]
+    counts: list[Count]
+    turns: list[Turn]
+    five_seconds: float
+    one_seconds: float
+    switches: tuple[float, float]
+    said: str
+    ended: float
+
+    def desired(self, began: float, ended: float) -> list[int]:
+        """Each desired count from one time to another, once for as long as it stays."""
+        seen = [count.desired for count in self.counts if began <= count.at <= ended]
+        return [n for i, n in enumerate(seen) if i == 0 or seen[i - 1] != n]
+
+
+def play(app: LoadedApp, **autoscaling: Any) -> History:
+    """Send all loads, with autoscaling switched off and on during the last.
+
+    Args:
+        app: deployed, with one replica.
+        autoscaling: keys that the stack has now.
+    """
+    with app.watch() as watch:
+        with PulumiTurns(app.project) as pulumi:
+            little = _sent(app.send(LITTLE, _LITTLE_SECONDS))
+            load = app.send(MUCH, _MUCH_SECONDS)
+            five = watch.until(5, since=load.began, patience_seconds=_PATIENCE_SECONDS)
+            much = _sent(load)
+            one = watch.until(1, since=load.ends, patience_seconds=_PATIENCE_SECONDS)
+            load = app.send(MORE, _MORE_SECONDS)
+            time.sleep(max(0.0, load.began + SETTLED_SECONDS - time.time()))
+        said = app.set_up(enabled=False, **autoscaling)
+        off = time.time()
+        app.set_up(enabled=True, **autoscaling)
+        on = time.time()
+        more = _sent(load)
+        ended = time.time()
+    return History(
+        phases={LITTLE: little, MUCH: much, MORE: more},
+        counts=watch.counts,
+        turns=pulumi.turns,
+        five_seconds=five,
+        one_seconds=one,
+        switches=(off, on),
+        said=said,
+        ended=ended,
+    )
+
+
+def _sent(load: Load) -> Phase:
+    answers = load.answers()
+    return Phase(rate=load.rate, began=load.began, ended=load.ends, answers=answers)

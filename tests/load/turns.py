@@ -1,0 +1,70 @@
+"""Pulumi commands that change nothing, one after the other, while a load runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from itertools import cycle
+from types import TracebackType
+from typing import Self
+
+from tests.pulumi_project import PulumiProject
+
+_COMMANDS = (
+    ("up", "--yes", "--skip-preview", "--expect-no-changes"),
+    ("refresh", "--yes", "--skip-preview", "--expect-no-changes"),
+    ("preview", "--diff", "--expect-no-changes"),
+)
+_STEP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One command: its first word, when it began (s since the epoch), its time and its end."""
+
+    command: str
+    began: float
+    seconds: float
+    code: int
+    said: str
+
+
+class PulumiTurns:
+    """Every ten seconds `pulumi up`, `refresh` or `preview`, which is to find no change."""
+
+    def __init__(self, project: PulumiProject) -> None:
+        self.turns: list[Turn] = []
+        self._project = project
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for command in cycle(_COMMANDS):
+            began = time.time()
+            done = self._project.run(*command)
+            seconds = time.time() - began
+            self.turns.append(
+                Turn(
+                    command=command[0],
+                    began=began,
+                    seconds=seconds,
+                    code=done.returncode,
+                    said=done.stdout + done.stderr,
+                )
+            )
+            if self._ended.wait(max(0.0, _STEP_SECONDS - seconds)):
+                return
