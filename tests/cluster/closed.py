@@ -15,16 +15,19 @@ MIDDLEWARE = "Middleware/vllm-authentication"
 CLIENT_KEY = "Secret/vllm-api-key"
 PROXY = frozenset({"Deployment/vllm-authentication", "Service/vllm-authentication"})
 _EVER_MADE = PROXY | {MIDDLEWARE, CLIENT_KEY}
-OUTSIDE = ("/health", "/metrics")
+_ROUTER_MIDDLEWARES = "traefik.ingress.kubernetes.io/router.middlewares"
+_INSIDE = ("/health", "/metrics")
 """Paths that a server has and that nobody reaches from outside."""
 
 
-def deploy(exposed: Exposed, secrets: Mapping[str, str], **keys: object) -> None:
-    """Set secret keys and others, and deploy with a preview, whose details are searched too."""
+def deploy(
+    exposed: Exposed, secrets: Mapping[str, str], *, preview: bool = True, **keys: object
+) -> None:
+    """Set secret keys and others, and deploy; the details of a preview are searched too."""
     values = [f"--plaintext={key}={json.dumps(value)}" for key, value in keys.items()]
     values += [f"--secret={key}={value}" for key, value in secrets.items()]
     exposed.project.succeed("config", "set-all", *values)
-    exposed.project.succeed("up", "--yes", "--diff")
+    exposed.project.succeed("up", "--yes", *(["--diff"] if preview else ["--skip-preview"]))
 
 
 def remove(exposed: Exposed, *keys: str) -> None:
@@ -58,6 +61,11 @@ def objects(exposed: Exposed) -> list[dict[str, Any]]:
 def made(found: Sequence[dict[str, Any]]) -> set[str]:
     """What a kind of authentication has made, of all that any kind makes under a fixed name."""
     return {f"{item['kind']}/{item['metadata']['name']}" for item in found} & _EVER_MADE
+
+
+def router_middlewares(exposed: Exposed) -> str | None:
+    """What the ingress names for Traefik to ask."""
+    return exposed.only("ingresses")["metadata"]["annotations"].get(_ROUTER_MIDDLEWARES)
 
 
 def hidden_values(found: Sequence[dict[str, Any]]) -> set[str]:
@@ -119,7 +127,7 @@ def expect_door(
     assert exposed.ask(address, "/v1/models", admitted).status == 200
     beside = [
         exposed.ask(address, path, headers).status
-        for path in OUTSIDE
+        for path in _INSIDE
         for headers in (nobody, admitted)
     ]
     assert beside == [404] * 4

@@ -31,7 +31,6 @@ PASSWORD = "not-a-real-password"
 PASSWORD_HASH = "$2y$05$NotARealSaltButLongEnOpynt/70K81AhyTaLtbFfafzBeg/Hzp."
 CLIENT_SECRET = "not-a-real-client-secret"
 OWN = f"{NAMESPACE}-vllm-authentication@kubernetescrd"
-ROUTER_MIDDLEWARES = "traefik.ingress.kubernetes.io/router.middlewares"
 MIDDLEWARE_OF_OTHERS = f"""\
 apiVersion: traefik.io/v1alpha1
 kind: Middleware
@@ -158,7 +157,10 @@ def test_without_authentication_the_token_stands_in_its_secret_alone(stack: Expo
     assert closed.made(found) == set()
     assert TOKEN in closed.hidden_values(found)
     assert closed.where_in_clear(stack, closed.hidden_values(found), found) == []
-    assert ROUTER_MIDDLEWARES not in stack.only("ingresses")["metadata"]["annotations"]
+    assert closed.router_middlewares(stack) is None
+    # What does stand in clear is found.
+    places = closed.where_in_clear(stack, {HOST}, found)
+    assert {"Ingress/vllm", "what pulumi said", str(stack.project.stack_file)} <= {*places}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -188,8 +190,7 @@ def test_a_kind_of_authentication_makes_its_objects_and_changes_nothing_twice(
     exposed, kind = door.exposed, door.kind
     closed.expect_no_changes(exposed)
     assert closed.made(closed.objects(exposed)) == kind.made
-    annotations = exposed.only("ingresses")["metadata"]["annotations"]
-    assert annotations[ROUTER_MIDDLEWARES] == kind.middleware
+    assert closed.router_middlewares(exposed) == kind.middleware
     assert closed.get(exposed, "deployment", "vllm")["status"]["readyReplicas"] == 1
     # The namespace enforces `restricted`, so pods that run satisfy it.
     component = "--selector=app.kubernetes.io/component=authentication"
