@@ -277,12 +277,20 @@ def _found(client: Client, kind: type[object], name: str, **query: object) -> di
         return None
 
 
+_PAGE = 500
+"""Objects of one answer, as kubectl asks.
+
+To a list without a limit an API server answers 429 until its cache of the kind is ready, as at the
+first one of a custom resource (k8s.io/apiserver v0.36, shouldDelegateListOnNotReadyCache).
+"""
+
+
 def _listed(client: Client, kind: type[object], **query: object) -> list[dict[str, Any]]:
     """Read every object of a kind; none where the cluster does not serve it."""
     # lightkube leaves the types of maps open; the records above close them.
     api: Any = client
     try:
-        return [item.to_dict() for item in api.list(kind, **query)]
+        return [item.to_dict() for item in api.list(kind, chunk_size=_PAGE, **query)]
     except ApiError as error:
         if int(error.response.status_code) != _NOT_FOUND:
             raise
