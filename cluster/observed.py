@@ -21,9 +21,6 @@ from planning.volumes import HeldClaim
 
 _NOT_FOUND = 404
 _GENERIC = cast("Any", generic_resource)
-_HTTP_SCALED_OBJECT = _GENERIC.create_namespaced_resource(
-    "http.keda.sh", "v1alpha1", "HTTPScaledObject", "httpscaledobjects"
-)
 _GATEWAY = _GENERIC.create_namespaced_resource(
     "gateway.networking.k8s.io", "v1", "Gateway", "gateways"
 )
@@ -92,14 +89,13 @@ class ObservedScaler:
     """An object that scales a Deployment.
 
     `owner` is the kind and name of the object that made it, if one did, and `ours` whether this
-    program did, itself or by such an object. `original` is the count that KEDA found.
+    program did, itself or by such an object.
     """
 
     kind: str
     name: str
     owner: tuple[str, str] | None
     ours: bool
-    original: int | None = None
 
 
 def read_nodes(client: Client) -> Iterator[ObservedNode]:
@@ -167,11 +163,6 @@ def has_external_metrics(client: Client) -> bool:
     return any(c["type"] == "Available" and c["status"] == "True" for c in conditions)
 
 
-def has_http_scaled_object(client: Client, namespace: str, name: str) -> bool:
-    """Whether an HTTPScaledObject of this name exists, whose operator owns a ScaledObject."""
-    return _found(client, _HTTP_SCALED_OBJECT, name, namespace=namespace) is not None
-
-
 def has_ingress_class(client: Client, name: str) -> bool:
     """Whether the cluster has an IngressClass of this name."""
     return _found(client, IngressClass, name) is not None
@@ -220,13 +211,11 @@ def _scaler(kind: str, item: dict[str, Any]) -> ObservedScaler:
     metadata: dict[str, Any] = item["metadata"]
     owners: list[dict[str, str]] = metadata.get("ownerReferences") or []
     labels: dict[str, str] = metadata.get("labels") or {}
-    status: dict[str, Any] = item.get("status") or {}
     return ObservedScaler(
         kind=kind,
         name=metadata["name"],
         owner=(owners[0]["kind"], owners[0]["name"]) if owners else None,
         ours=labels.get("app.kubernetes.io/part-of") == PART_OF,
-        original=status.get("originalReplicaCount"),
     )
 
 

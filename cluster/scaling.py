@@ -10,7 +10,6 @@ from lightkube import Client
 from cluster.observed import (
     ObservedScaler,
     has_external_metrics,
-    has_http_scaled_object,
     read_replicas,
     read_scalers,
     serves,
@@ -18,8 +17,7 @@ from cluster.observed import (
 from planning.plan import Plan
 from planning.replicas import with_running_replicas
 from planning.scaling import Kind, Scaling
-from planning.scaling_checks import kind_warnings
-from settings.autoscaling_rules import route_only_mistakes
+from settings.autoscaling_rules import placeholder_mistake
 from settings.mistakes import Mistake
 
 _SCALED_OBJECTS = "scaledobjects.keda.sh"
@@ -53,29 +51,18 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
     scalers = read_scalers(client, names.namespace, names.server)
     plan = with_running_replicas(plan, running)
     if plan.scaling is None:
-        return ScalingFindings(
-            plan=plan,
-            warnings=(
-                *restore_warnings(plan, scalers, running or 0),
-                *held_warnings(plan, scalers),
-            ),
-        )
-    held = has_http_scaled_object(client, names.namespace, names.app)
+        return ScalingFindings(plan=plan, warnings=tuple(held_warnings(plan, scalers)))
     served: frozenset[Kind] = frozenset(
         kind for kind, name in _COUNTERS.items() if serves(client, name)
     )
-    scaling = replace(plan.scaling, kind=settled_kind(plan.scaling, served, held=held))
+    scaling = replace(plan.scaling, kind=settled_kind(plan.scaling, served))
     plan = replace(plan, scaling=scaling)
     mistakes = [
         *_missing(scaling, served, keda=serves(client, _SCALED_OBJECTS)),
         *second_scaler_mistakes(plan, scalers),
-        *_kind_mistakes(plan, scaling, held=held),
+        *kind_mistakes(scaling),
     ]
-    warnings = [
-        *kind_warnings(scaling),
-        *restore_warnings(plan, scalers, running or 0),
-        *_bound_warnings(scaling, running or 0),
-    ]
+    warnings = list(_bound_warnings(scaling, running or 0))
     lacks_scaler = not mistakes and not has_external_metrics(client)
     if lacks_scaler:
         warnings.append(_NO_SCALER)
@@ -87,25 +74,24 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
     )
 
 
-def _kind_mistakes(plan: Plan, scaling: Scaling, *, held: bool) -> Iterator[Mistake]:
-    if scaling.kind == "httpScaledObject" and not scaling.kind_is_asked:
-        yield from route_only_mistakes(scaling.route_only_keys)
-    if scaling.kind == "interceptorRoute" and held:
-        yield _older_kind(plan.names.app, plan.names.namespace)
+def kind_mistakes(scaling: Scaling) -> Iterator[Mistake]:
+    """Refuse what the rules of the stack config could not, since the cluster settled the kind."""
+    settled = scaling.kind == "httpScaledObject" and not scaling.kind_is_asked
+    if settled and scaling.cold_start.placeholder:
+        yield placeholder_mistake()
 
 
-def settled_kind(scaling: Scaling, served: frozenset[Kind], *, held: bool) -> Kind:
-    """Settle `auto`: the route, unless the cluster has none of it or this app's older kind yet.
+def settled_kind(scaling: Scaling, served: frozenset[Kind]) -> Kind:
+    """Settle `auto`: the route, unless the cluster serves the older kind only.
 
     Args:
         scaling: the planned autoscaler.
         served: kinds that the cluster serves.
-        held: whether this app has an HTTPScaledObject.
     """
     if scaling.kind_is_asked:
         return scaling.kind
-    older = held or "interceptorRoute" not in served
-    return "httpScaledObject" if older and "httpScaledObject" in served else "interceptorRoute"
+    older_only = "httpScaledObject" in served and "interceptorRoute" not in served
+    return "httpScaledObject" if older_only else "interceptorRoute"
 
 
 def second_scaler_mistakes(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[Mistake]:
@@ -121,9 +107,13 @@ def second_scaler_mistakes(plan: Plan, scalers: Iterable[ObservedScaler]) -> Ite
 
 
 def foreign(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[ObservedScaler]:
-    """Pick the scalers that are not of this app; one that KEDA made is judged by its maker."""
+    """Pick the scalers that are not of this app; one that KEDA made is judged by its maker.
+
+    A ScaledObject of the app's name with an owner is an operator's, which does with it as it likes.
+    """
     for scaler in scalers:
-        own = scaler.kind == "ScaledObject" and scaler.ours and scaler.name == plan.names.app
+        named = scaler.kind == "ScaledObject" and scaler.name == plan.names.app
+        own = named and scaler.ours and scaler.owner is None
         made = scaler.owner is not None and scaler.owner[0] == "ScaledObject"
         if not own and not made:
             yield scaler
@@ -136,29 +126,6 @@ def held_warnings(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[str
             yield (
                 f"replicas: each 'pulumi up' sets {plan.server.replicas}, and the {scaler.kind} "
                 f"'{scaler.name}' another count; remove one of the two"
-            )
-
-
-def restore_warnings(plan: Plan, scalers: Iterable[ObservedScaler], running: int) -> Iterator[str]:
-    """Warn where a ScaledObject goes whose operator wants the count of its beginning back.
-
-    The operator of the HTTPScaledObject sets restoreToOriginalReplicaCount, whoever made the
-    ScaledObject first (http-add-on 0.15, pkg/k8s/scaledobject.go).
-    """
-    for scaler in scalers:
-        if scaler.kind != "ScaledObject" or scaler.name != plan.names.app:
-            continue
-        older = scaler.owner is not None and plan.scaling is None
-        changed = (
-            scaler.owner is None
-            and plan.scaling is not None
-            and plan.scaling.kind == "httpScaledObject"
-        )
-        if (older or changed) and scaler.original is not None and scaler.original < running:
-            yield (
-                f"autoscaling: the operator of the HTTPScaledObject sets the replicas back to "
-                f"{scaler.original} for a moment or for good, where {running} run; do this in a "
-                "quiet hour"
             )
 
 
@@ -182,12 +149,3 @@ def _missing(scaling: Scaling, served: frozenset[Kind], *, keda: bool) -> Iterat
             remedy="install them (Helm charts kedacore/keda and kedacore/keda-add-ons-http), "
             f"{other}or disable autoscaling",
         )
-
-
-def _older_kind(app: str, namespace: str) -> Mistake:
-    return Mistake(
-        key="autoscaling.kind",
-        wrong=f"interceptorRoute meets the HTTPScaledObject '{app}' in namespace {namespace}",
-        rule="its operator owns the ScaledObject of that name until it is gone",
-        remedy="set autoscaling.enabled to false, run 'pulumi up', and choose the kind then",
-    )

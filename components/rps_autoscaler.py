@@ -29,7 +29,7 @@ class RpsAutoscalerArgs:
 
 
 class RpsAutoscaler(pulumi.ComponentResource):
-    """An InterceptorRoute with its ScaledObject, or the HTTPScaledObject of older add-ons."""
+    """An InterceptorRoute, or the HTTPScaledObject of older add-ons, with its ScaledObject."""
 
     route: CustomResource
     """What the interceptor forwards by: without it, it answers 404."""
@@ -43,16 +43,11 @@ class RpsAutoscaler(pulumi.ComponentResource):
             "requestsPerSecond": scaling.requests_per_second,
         }
         super().__init__("llm:index:RpsAutoscaler", name, shown, opts)
-        workload = (*args.after, args.workload)
-        if scaling.kind == "httpScaledObject":
-            self.route = self._declare(
-                f"{name}-scaler", plan, http_scaled_object(plan, scaling), workload
-            )
-        else:
-            self.route = self._declare(
-                f"{name}-route", plan, interceptor_route(plan, scaling), args.after
-            )
-            self._declare(f"{name}-scaler", plan, scaled_object(plan, scaling), workload)
+        counted = http_scaled_object if scaling.kind == "httpScaledObject" else interceptor_route
+        self.route = self._declare(f"{name}-route", plan, counted(plan, scaling), args.after)
+        # After a change of kind it asks for what exists by then.
+        after = (*args.after, args.workload, self.route)
+        self._declare(f"{name}-scaler", plan, scaled_object(plan, scaling), after)
         self.register_outputs(shown)
 
     def _declare(
@@ -62,7 +57,7 @@ class RpsAutoscaler(pulumi.ComponentResource):
             name,
             api_version=resource.api_version,
             kind=resource.kind,
-            metadata=scaling_metadata(plan),
+            metadata=scaling_metadata(plan, resource),
             spec=resource.spec,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(after)),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -18,6 +18,14 @@ _PATHS = "/v1"
 _ANY_IN_FLIGHT = 1_000_000
 """A target that no load reaches, of a metric that tells whether a request is being answered."""
 
+_NO_SCALED_OBJECT = "httpscaledobject.keda.sh/skip-scaledobject-creation"
+"""Else the add-on's operator makes a ScaledObject that lowers the count as it goes.
+
+It sets restoreToOriginalReplicaCount. With the annotation it removes a ScaledObject of the same
+name only if that is its own (http-add-on 0.15, pkg/k8s/scaledobject.go and
+operator/controllers/http/app.go).
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingResource:
@@ -26,15 +34,17 @@ class ScalingResource:
     api_version: str
     kind: str
     spec: dict[str, Any]
+    annotations: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def scaling_metadata(plan: Plan) -> ObjectMetaArgs:
-    """Build the metadata of each of them."""
+def scaling_metadata(plan: Plan, resource: ScalingResource) -> ObjectMetaArgs:
+    """Build the metadata of one of them; all have the app's name."""
     version = image_version(plan.server.image)
     return ObjectMetaArgs(
         name=plan.names.app,
         namespace=plan.names.namespace,
         labels=labels(plan.names, "autoscaler", version=version, extra=plan.extra_labels),
+        annotations=resource.annotations or None,
     )
 
 
@@ -110,9 +120,10 @@ def scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
     if scaling.idle_replicas is not None:
         spec["idleReplicaCount"] = scaling.idle_replicas
     if scaling.cooldown_seconds is not None:
-        spec["cooldownPeriod"] = scaling.cooldown_seconds
+        calm = _calm_before_zero(scaling, scaling.cooldown_seconds)
+        spec["cooldownPeriod"] = calm
         # KEDA has seen no load yet, and would take away at once what runs under it.
-        spec["initialCooldownPeriod"] = scaling.cooldown_seconds
+        spec["initialCooldownPeriod"] = calm
     if scaling.fallback is not None:
         spec["fallback"] = {
             "failureThreshold": scaling.fallback.failures,
@@ -120,6 +131,13 @@ def scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
             "behavior": "currentReplicasIfHigher",
         }
     return ScalingResource(api_version="keda.sh/v1alpha1", kind="ScaledObject", spec=spec)
+
+
+def _calm_before_zero(scaling: Scaling, cooldown_seconds: int) -> int:
+    """An HTTPScaledObject counts the rate alone, so that the longest answer must fit into it."""
+    if scaling.kind == "httpScaledObject":
+        return max(cooldown_seconds, scaling.request_seconds)
+    return cooldown_seconds
 
 
 def _behavior(scaling: Scaling) -> dict[str, Any]:
@@ -137,12 +155,10 @@ def _policy(steps: Steps) -> dict[str, Any]:
 
 
 def _requests(plan: Plan, scaling: Scaling) -> dict[str, Any]:
+    # The keys of the external scaler are spelled as the kinds of the stack config.
     return {
         "type": "external-push",
-        "metadata": {
-            "scalerAddress": scaling.scaler_address,
-            "interceptorRoute": plan.names.app,
-        },
+        "metadata": {"scalerAddress": scaling.scaler_address, scaling.kind: plan.names.app},
     }
 
 
@@ -156,7 +172,7 @@ def _trigger(trigger: Trigger) -> dict[str, Any]:
 
 
 def http_scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
-    """Build what older add-ons have for both; its operator makes the ScaledObject."""
+    """Build what older add-ons have for an InterceptorRoute, without its ScaledObject."""
     wait = scaling.cold_start.wait_seconds
     spec: dict[str, Any] = {
         "hosts": list(scaling.hosts),
@@ -168,8 +184,6 @@ def http_scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
             "service": plan.names.server,
             "port": PORT,
         },
-        "replicas": {"min": scaling.min_replicas, "max": scaling.max_replicas},
-        "scaledownPeriod": _scaledown_period(scaling),
         "scalingMetric": _rate(scaling),
         # Its own are 20 s, in which no model loads, and 300 s, which an answer may exceed.
         "timeouts": {
@@ -177,17 +191,13 @@ def http_scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
             "responseHeader": go_duration(scaling.request_seconds),
         },
     }
-    if scaling.cooldown_seconds is not None:
-        spec["initialCooldownPeriod"] = spec["scaledownPeriod"]
     if scaling.cold_start.fallback is not None:
         service, port = scaling.cold_start.fallback
         failover = {"service": service, "port": port, "timeoutSeconds": wait}
         spec["coldStartTimeoutFailoverRef"] = failover
-    return ScalingResource(api_version="http.keda.sh/v1alpha1", kind="HTTPScaledObject", spec=spec)
-
-
-def _scaledown_period(scaling: Scaling) -> int:
-    """It counts the rate alone, so that the longest answer must fit into the calm before zero."""
-    if scaling.cooldown_seconds is None:
-        return scaling.scale_down_seconds
-    return max(scaling.cooldown_seconds, scaling.request_seconds)
+    return ScalingResource(
+        api_version="http.keda.sh/v1alpha1",
+        kind="HTTPScaledObject",
+        spec=spec,
+        annotations={_NO_SCALED_OBJECT: "true"},
+    )

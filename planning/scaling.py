@@ -8,7 +8,6 @@ from typing import Literal
 from planning.names import Names
 from planning.triggers import Trigger, plan_triggers
 from settings.autoscaling import Autoscaling, Interceptor
-from settings.autoscaling_rules import route_only_keys
 from settings.models import StackSettings
 from settings.triggers import ColdStart as ColdStartSettings
 
@@ -44,14 +43,12 @@ class ColdStart:
 class Scaling:
     """Replicas by load; durations in seconds, rate in requests/s per replica.
 
-    `kind_is_asked` tells that the stack names its kind, and `route_only_keys` are those of the
-    stack config that an HTTPScaledObject could not carry. `cooldown_seconds` is the calm before the
+    `kind_is_asked` tells that the stack names its kind. `cooldown_seconds` is the calm before the
     step to zero, None where there is none, and `hosts` are those whose requests are counted.
     """
 
     kind: Kind
     kind_is_asked: bool
-    route_only_keys: tuple[str, ...]
     hosts: tuple[str, ...]
     min_replicas: int
     max_replicas: int
@@ -100,7 +97,6 @@ def plan_scaling(
     return Scaling(
         kind="httpScaledObject" if asked.kind == "httpScaledObject" else "interceptorRoute",
         kind_is_asked=asked.kind != "auto",
-        route_only_keys=route_only_keys(asked),
         hosts=_hosts(names, host),
         min_replicas=asked.min_replicas,
         max_replicas=asked.max_replicas,

@@ -97,17 +97,6 @@ def _pace_warnings(scaling: Scaling) -> Iterator[str]:
         )
 
 
-def kind_warnings(scaling: Scaling) -> Iterator[str]:
-    """Warn of what an HTTPScaledObject leaves to the cluster."""
-    if scaling.kind == "httpScaledObject" and (
-        scaling.scale_down_seconds != Autoscaling().scale_down_seconds
-    ):
-        yield (
-            "autoscaling.scaleDownSeconds: an HTTPScaledObject has it for the step to zero only; "
-            "between other counts the cluster's own stabilisation holds"
-        )
-
-
 def _rate_warnings(scaling: Scaling, sizing: Sizing, memory_bandwidth: int) -> Iterator[str]:
     able = requests_per_second(sizing, memory_bandwidth=memory_bandwidth)
     if scaling.requests_per_second <= able or scaling.max_replicas == 1:

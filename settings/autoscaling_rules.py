@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from settings.autoscaling import Autoscaling
 from settings.mistakes import Mistake
@@ -27,8 +27,9 @@ def autoscaling_mistakes(scaling: Autoscaling) -> Iterator[Mistake]:
             rule="the placeholder answers at once, so no request would wait for the fallback",
             remedy="remove one of the two",
         )
-    if scaling.enabled and scaling.kind == "httpScaledObject":
-        yield from route_only_mistakes(route_only_keys(scaling))
+    asks_older = scaling.enabled and scaling.kind == "httpScaledObject"
+    if asks_older and scaling.cold_start.placeholder:
+        yield placeholder_mistake()
 
 
 def _counts(scaling: Autoscaling) -> Iterator[Mistake]:
@@ -83,31 +84,12 @@ def _signals(scaling: Autoscaling) -> Iterator[Mistake]:
             )
 
 
-def route_only_keys(scaling: Autoscaling) -> tuple[str, ...]:
-    """Give the keys that are set and that an HTTPScaledObject cannot carry."""
-    default = Autoscaling()
-    asked = {
-        "requestsWaiting": scaling.requests_waiting,
-        "concurrency": scaling.concurrency,
-        "kvCacheUsage": scaling.kv_cache_usage,
-        "timeToFirstTokenSeconds": scaling.time_to_first_token_seconds,
-        "cron": scaling.cron,
-        "fallback": scaling.fallback != default.fallback,
-        "idleReplicas": scaling.idle_replicas is not None,
-        "coldStart.placeholder": scaling.cold_start.placeholder,
-        "scaleUp": scaling.scale_up != default.scale_up,
-        "scaleDown": scaling.scale_down != default.scale_down,
-    }
-    return tuple(key for key, value in asked.items() if value)
-
-
-def route_only_mistakes(keys: Iterable[str]) -> Iterator[Mistake]:
-    """Refuse keys for an HTTPScaledObject."""
-    for key in keys:
-        yield Mistake(
-            key=f"autoscaling.{key}",
-            wrong="is set for the kind httpScaledObject",
-            rule="the add-on's operator writes the ScaledObject, and knows nothing of it",
-            remedy="set autoscaling.kind to interceptorRoute (HTTP add-on 0.14 or newer), or "
-            f"remove {key}",
-        )
+def placeholder_mistake() -> Mistake:
+    """Refuse an answer at once for an HTTPScaledObject, which can carry all else."""
+    return Mistake(
+        key="autoscaling.coldStart.placeholder",
+        wrong="is set for the kind httpScaledObject",
+        rule="an HTTPScaledObject has no answer of its own",
+        remedy="set autoscaling.kind to interceptorRoute (HTTP add-on 0.14 or newer), or use "
+        "coldStart.fallback",
+    )

@@ -12,7 +12,16 @@ from tests.pulumi_project import STACK, PulumiProject, committed_stack_file, lab
 
 pytestmark = pytest.mark.cluster
 
+HELD = 3
+COUNTERS = {
+    "interceptorRoute": "interceptorroutes.http.keda.sh",
+    "httpScaledObject": "httpscaledobjects.http.keda.sh",
+}
+METRICS = {"interceptorRoute": "s0-http_vllm_rate", "httpScaledObject": "s0-http-"}
+"""How the names of the metric begin that the add-on's scaler has for each kind."""
+
 _CONDITION = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+_METRICS = "jsonpath={.items[*].spec.metrics[*].external.metric.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +38,20 @@ class Scaled:
         """Objects of the app's namespace."""
         return self.sandbox.kubectl_json("get", f"--namespace={self.namespace}", *arguments)
 
-    def set_autoscaling(self, *, enabled: bool, kind: str) -> None:
-        """Change the stack's config."""
-        value = json.dumps({"enabled": enabled, "kind": kind})
+    def set_up(self, **autoscaling: Any) -> None:
+        """Change the autoscaler and run `pulumi up`; it is of the same kind if none is given."""
+        value = json.dumps({"enabled": True, "kind": self.kind} | autoscaling)
         self.project.succeed("config", "set", "autoscaling", value)
+        self.project.up()
+
+    def replicas(self) -> int:
+        """How many the Deployment is to have."""
+        return self.get("deployment", "vllm")["spec"]["replicas"]
+
+    def wait_counted(self, kind: str) -> None:
+        """Wait until the HorizontalPodAutoscaler asks for what an object of a kind counts."""
+        of_app = ("horizontalpodautoscalers", f"--namespace={self.namespace}")
+        self.sandbox.eventually(METRICS[kind], "get", *of_app, "--output", _METRICS)
 
     def wait_ready(self, resource: str) -> None:
         """Wait until the app's object of a kind has the condition Ready."""
@@ -41,7 +60,7 @@ class Scaled:
         )
 
 
-@pytest.fixture(scope="module", params=["interceptorRoute", "httpScaledObject"])
+@pytest.fixture(scope="module", params=list(COUNTERS))
 def scaled(
     request: pytest.FixtureRequest,
     full_sandbox: Sandbox,
@@ -74,10 +93,7 @@ def test_a_cluster_with_keda_gets_no_warning_about_it(scaled: Scaled) -> None:
 
 def test_the_objects_of_keda_become_ready(scaled: Scaled) -> None:
     scaled.wait_ready("scaledobjects.keda.sh")
-    if scaled.kind == "interceptorRoute":
-        scaled.wait_ready("interceptorroutes.http.keda.sh")
-    else:
-        scaled.wait_ready("httpscaledobjects.http.keda.sh")
+    scaled.wait_ready(COUNTERS[scaled.kind])
 
 
 def test_the_autoscaler_holds_1_to_5_replicas_at_100_requests_a_second(scaled: Scaled) -> None:
@@ -97,22 +113,38 @@ def test_what_the_operators_wrote_is_no_change_after_a_refresh(scaled: Scaled) -
     scaled.project.expect_no_changes()
 
 
-def test_a_switch_of_kind_works_or_names_the_way(scaled: Scaled) -> None:
-    scaled.wait_ready("scaledobjects.keda.sh")
-    if scaled.kind == "interceptorRoute":
-        scaled.set_autoscaling(enabled=True, kind="httpScaledObject")
-        scaled.project.up()
-    else:
-        scaled.set_autoscaling(enabled=True, kind="interceptorRoute")
-        refused = scaled.project.run("up", "--yes", "--skip-preview")
-        assert refused.returncode != 0
-        assert "autoscaling.kind: interceptorRoute meets the HTTPScaledObject" in refused.stdout
-        assert "conflict" not in refused.stdout
-        scaled.set_autoscaling(enabled=False, kind="interceptorRoute")
-        scaled.project.up()
-        scaled.set_autoscaling(enabled=True, kind="interceptorRoute")
-        scaled.project.up()
-    scaled.wait_ready("scaledobjects.keda.sh")
+def test_only_the_programs_own_object_scales(scaled: Scaled) -> None:
+    scaled.wait_ready(COUNTERS[scaled.kind])
+    (own,) = scaled.get("scaledobjects.keda.sh")["items"]
+    assert "ownerReferences" not in own["metadata"]
+
+
+def test_what_runs_outlasts_the_autoscaler_and_its_return(scaled: Scaled) -> None:
+    scaled.set_up(minReplicas=HELD)
+    ready = ("get", "deployment", "vllm", f"--namespace={scaled.namespace}")
+    scaled.sandbox.eventually(str(HELD), *ready, "--output=jsonpath={.status.readyReplicas}")
+    scaled.set_up(enabled=False)
+    assert scaled.get("scaledobjects.keda.sh")["items"] == []
+    assert scaled.get("horizontalpodautoscalers")["items"] == []
+    assert scaled.replicas() == HELD
+    scaled.set_up()
+    scaled.wait_counted(scaled.kind)
+    assert scaled.replicas() == HELD
+
+
+def test_a_change_of_kind_and_back_keeps_the_scaler_and_what_runs(scaled: Scaled) -> None:
+    (other,) = COUNTERS.keys() - {scaled.kind}
+    own = ("scaledobjects.keda.sh", "vllm")
+    scaler, running = scaled.get(*own)["metadata"]["uid"], scaled.replicas()
+    for kind, former in ((other, scaled.kind), (scaled.kind, other)):
+        scaled.set_up(kind=kind)
+        scaled.wait_counted(kind)
+        scaled.wait_ready(COUNTERS[kind])
+        assert scaled.get(COUNTERS[former])["items"] == []
+        assert scaled.get(*own)["metadata"]["uid"] == scaler
+        assert scaled.replicas() == running
+        scaled.project.succeed("refresh", "--yes", "--skip-preview")
+        scaled.project.expect_no_changes()
 
 
 def test_destroy_leaves_no_object_of_the_app_and_no_autoscaler(scaled: Scaled) -> None:

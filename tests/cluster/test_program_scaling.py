@@ -30,8 +30,14 @@ EVERY_SIGNAL: dict[str, Any] = {
             "replicas": HELD,
         }
     ],
-    "coldStart": {"placeholder": {"statusCode": 503, "body": "warming up"}},
     "scaleUp": {"pods": 2, "periodSeconds": 15},
+}
+COUNTED = {"interceptorRoute": "s0-http_vllm_rate", "httpScaledObject": "s0-http-"}
+"""How the name of the rate begins that the add-on's scaler has for each kind."""
+
+COLD_STARTS: dict[str, dict[str, Any]] = {
+    "interceptorRoute": {"placeholder": {"statusCode": 503, "body": "warming up"}},
+    "httpScaledObject": {"fallback": {"service": "small-model", "port": 8000}},
 }
 OTHER_SCALER = f"""\
 apiVersion: autoscaling/v2
@@ -95,10 +101,14 @@ def scaled(full_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> I
     project.run("destroy", "--yes", "--skip-preview")
 
 
-def test_every_signal_is_admitted_and_becomes_a_metric_of_one_autoscaler(scaled: Scaled) -> None:
+@pytest.mark.parametrize(("kind", "rate"), COUNTED.items())
+def test_every_signal_is_admitted_and_becomes_a_metric_of_one_autoscaler(
+    scaled: Scaled, kind: str, rate: str
+) -> None:
+    scaled.set_up(**EVERY_SIGNAL, kind=kind, coldStart=COLD_STARTS[kind])
     names = "jsonpath={.items[*].spec.metrics[*].external.metric.name}"
     of_app = ("get", "horizontalpodautoscalers", f"--namespace={NAMESPACE}", "--output", names)
-    seen = scaled.sandbox.eventually("s5-cron", *of_app)
+    seen = scaled.sandbox.eventually(rate, *of_app)
     metrics = [name.partition("-")[0] for name in seen.split()]
     assert sorted(metrics) == ["s0", "s1", "s2", "s3", "s4", "s5"]
     (autoscaler,) = scaled.get("horizontalpodautoscalers")["items"]
@@ -109,7 +119,11 @@ def test_every_signal_is_admitted_and_becomes_a_metric_of_one_autoscaler(scaled:
     assert up["stabilizationWindowSeconds"] == 0
 
 
-def test_neither_the_operators_nor_a_dead_metric_make_a_difference(scaled: Scaled) -> None:
+@pytest.mark.parametrize("kind", COUNTED)
+def test_neither_the_operators_nor_a_dead_metric_make_a_difference(
+    scaled: Scaled, kind: str
+) -> None:
+    scaled.set_up(**EVERY_SIGNAL, kind=kind, coldStart=COLD_STARTS[kind])
     dead = "jsonpath={.status.health.s1-prometheus.status}"
     scaled.sandbox.eventually(
         "Failing", "get", "scaledobject", "vllm", f"--namespace={NAMESPACE}", "--output", dead

@@ -16,8 +16,7 @@ LITTLE, MUCH, MORE = 50, 650, 250
 
 KINDS: dict[str, dict[str, Any]] = {
     "InterceptorRoute": {"kind": "interceptorRoute", **QUICK},
-    # Its operator writes the ScaledObject, which leaves the way down to the cluster.
-    "HTTPScaledObject": {"kind": "httpScaledObject", "windowSeconds": QUICK["windowSeconds"]},
+    "HTTPScaledObject": {"kind": "httpScaledObject", **QUICK},
 }
 """Keys of `autoscaling` by what counts the requests."""
 
@@ -47,7 +46,7 @@ class History:
 
     `five_seconds` and `one_seconds` are those from the begin and the end of the great load to the
     desire of five replicas and of one. `switches` are the times at which autoscaling had been
-    switched off and on again, and `said` is what `pulumi up` printed at the first.
+    switched off and on again.
     """
 
     phases: dict[int, Phase]
@@ -56,7 +55,6 @@ class History:
     five_seconds: float
     one_seconds: float
     switches: tuple[float, float]
-    said: str
     ended: float
 
     def desired(self, began: float, ended: float) -> list[int]:
@@ -81,7 +79,7 @@ def play(app: LoadedApp, **autoscaling: Any) -> History:
             one = watch.until(1, since=load.ends, patience_seconds=_PATIENCE_SECONDS)
             load = app.send(MORE, _MORE_SECONDS)
             time.sleep(max(0.0, load.began + SETTLED_SECONDS - time.time()))
-        said = app.set_up(enabled=False, **autoscaling)
+        app.set_up(enabled=False, **autoscaling)
         off = time.time()
         app.set_up(enabled=True, **autoscaling)
         on = time.time()
@@ -94,7 +92,6 @@ def play(app: LoadedApp, **autoscaling: Any) -> History:
         five_seconds=five,
         one_seconds=one,
         switches=(off, on),
-        said=said,
         ended=ended,
     )
 

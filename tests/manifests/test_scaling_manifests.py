@@ -10,7 +10,7 @@ from catalog.loader import find_model
 from planning.rollout import start_budget
 from tests.program.recording import Recording, run_stack_file
 
-KINDS = ["interceptorRoute", "httpScaledObject"]
+COUNTED = {"interceptorRoute": ":InterceptorRoute", "httpScaledObject": ":HTTPScaledObject"}
 PROMETHEUS = {"address": "http://prometheus.monitoring:9090"}
 EVERY_TARGET: dict[str, Any] = {
     "requestsWaiting": 5,
@@ -49,7 +49,7 @@ def triggers(**targets: object) -> dict[str, dict[str, Any]]:
     return {trigger["name"]: trigger for trigger in further}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", COUNTED)
 def test_requests_are_counted_under_the_hosts_of_the_ingress_and_of_the_cluster(kind: str) -> None:
     recording = scaled(kind=kind)
     (rule,) = recording.only(":Ingress").inputs["spec"]["rules"]
@@ -72,18 +72,37 @@ def test_without_an_ingress_requests_inside_the_cluster_are_counted() -> None:
     assert len(recording.of_type(":ScaledObject")) == 1
 
 
-def test_the_objects_scale_the_server_within_the_bounds() -> None:
-    name = scaled().only(":Deployment").inputs["metadata"]["name"]
-    older = spec(scaled(kind="httpScaledObject"), "HTTPScaledObject")
-    assert older["scaleTargetRef"]["name"] == name
-    assert older["replicas"] == {"min": 1, "max": 5}
-    recording = scaled()
-    newer = spec(recording, "ScaledObject")
-    assert newer["scaleTargetRef"]["name"] == name
-    assert (newer["minReplicaCount"], newer["maxReplicaCount"]) == (1, 5)
-    (trigger,) = newer["triggers"]
-    route = recording.only(":InterceptorRoute").inputs["metadata"]["name"]
-    assert trigger["metadata"]["interceptorRoute"] == route
+@pytest.mark.parametrize("kind", COUNTED)
+def test_the_objects_scale_the_server_within_the_bounds(kind: str) -> None:
+    recording = scaled(kind=kind)
+    found = spec(recording, "ScaledObject")
+    name = recording.only(":Deployment").inputs["metadata"]["name"]
+    assert found["scaleTargetRef"]["name"] == name
+    assert (found["minReplicaCount"], found["maxReplicaCount"]) == (1, 5)
+    counted = recording.only(COUNTED[kind])
+    (trigger,) = found["triggers"]
+    assert trigger["metadata"] == {
+        "scalerAddress": "keda-add-ons-http-external-scaler.keda:9090",
+        # As http-add-on 0.15 spells them (pkg/k8s/scaledobject.go).
+        kind: counted.inputs["metadata"]["name"],
+    }
+
+
+def test_both_kinds_have_the_same_scaled_object_but_for_what_counts() -> None:
+    def without_counter(kind: str) -> dict[str, Any]:
+        recording = scaled(kind=kind, **EVERY_TARGET, scaleDown={"pods": 2})
+        inputs = recording.only(":ScaledObject").inputs
+        del inputs["spec"]["triggers"][0]
+        return inputs
+
+    assert without_counter("httpScaledObject") == without_counter("interceptorRoute")
+
+
+def test_the_operator_of_an_http_scaled_object_is_told_to_make_no_second_scaler() -> None:
+    older = scaled(kind="httpScaledObject").only(":HTTPScaledObject")
+    # As http-add-on 0.15 spells it (operator/controllers/http/app.go).
+    skip = "httpscaledobject.keda.sh/skip-scaledobject-creation"
+    assert older.inputs["metadata"]["annotations"] == {skip: "true"}
 
 
 def test_neither_a_cold_start_nor_a_long_answer_is_cut() -> None:
@@ -200,8 +219,9 @@ def test_a_step_to_zero_outlasts_a_start_and_waits_for_every_answer(zero: dict[s
 
 def test_an_older_add_on_counts_only_the_rate_so_its_calm_spans_the_longest_answer() -> None:
     recording = scaled(minReplicas=0, kind="httpScaledObject", keys={"requestSeconds": 1200})
-    older = spec(recording, "HTTPScaledObject")
-    assert older["scaledownPeriod"] == older["initialCooldownPeriod"] == 1200
+    scaled_object = spec(recording, "ScaledObject")
+    assert scaled_object["cooldownPeriod"] == scaled_object["initialCooldownPeriod"] == 1200
+    assert "concurrency" not in spec(recording, "HTTPScaledObject")["scalingMetric"]
 
 
 def test_with_a_replica_at_all_times_no_period_of_a_step_to_zero_is_set() -> None:

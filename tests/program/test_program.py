@@ -116,6 +116,16 @@ def test_the_ingress_turns_to_the_interceptor_after_that_has_its_route() -> None
     assert requests.index("InterceptorRoute") < requests.index("Ingress")
 
 
+@pytest.mark.parametrize(
+    ("kind", "counter"),
+    [("interceptorRoute", "InterceptorRoute"), ("httpScaledObject", "HTTPScaledObject")],
+)
+def test_what_counts_requests_stands_before_the_scaler_asks_for_it(kind: str, counter: str) -> None:
+    recording = run_stack_file("dev", {"autoscaling": {"enabled": True, "kind": kind}})
+    requests = [r.type.rpartition(":")[2] for r in recording.requests]
+    assert requests.index(counter) < requests.index("ScaledObject")
+
+
 @pytest.mark.parametrize("start_seconds", [None, 45])
 def test_pulumi_waits_as_long_as_the_start_budget(start_seconds: int | None) -> None:
     overrides = {"rollout": {"startSeconds": start_seconds}} if start_seconds else {}

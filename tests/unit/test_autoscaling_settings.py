@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from settings.autoscaling import Autoscaling
-from settings.autoscaling_rules import autoscaling_mistakes, route_only_keys
+from settings.autoscaling_rules import autoscaling_mistakes
 from settings.parse import parse
 from settings.triggers import Cron
 
@@ -65,23 +65,24 @@ def test_what_fits_together_is_accepted(asked: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "key"),
+    "asked",
     [
-        ({"requestsWaiting": 5, "prometheus": PROMETHEUS}, "requestsWaiting"),
-        ({"cron": [OFFICE]}, "cron"),
-        ({"minReplicas": 1, "idleReplicas": 0}, "idleReplicas"),
-        ({"coldStart": {"placeholder": {}}}, "coldStart.placeholder"),
-        ({"scaleUp": {"pods": 1}}, "scaleUp"),
-        ({"scaleDown": {"pods": 2}}, "scaleDown"),
-        ({"fallback": {"replicas": 2}}, "fallback"),
+        {"requestsWaiting": 5, "prometheus": PROMETHEUS},
+        {"cron": [OFFICE]},
+        {"minReplicas": 1, "idleReplicas": 0},
+        {"coldStart": {"fallback": {"service": "small", "port": 80}}},
+        {"scaleUp": {"pods": 1}, "scaleDown": {"pods": 2}, "scaleDownSeconds": 60},
+        {"fallback": {"replicas": 2}},
     ],
 )
-def test_what_an_http_scaled_object_cannot_carry_is_refused_for_it(
-    asked: dict[str, Any], key: str
-) -> None:
-    assert keys(**asked, kind="httpScaledObject") == [key]
+def test_each_kind_takes_every_signal_and_every_pace(asked: dict[str, Any]) -> None:
+    assert keys(**asked, kind="httpScaledObject") == keys(**asked, kind="interceptorRoute") == []
+
+
+def test_only_an_answer_at_once_is_refused_for_an_http_scaled_object() -> None:
+    asked: dict[str, Any] = {"coldStart": {"placeholder": {}}}
+    assert keys(**asked, kind="httpScaledObject") == ["coldStart.placeholder"]
     assert keys(**asked, kind="interceptorRoute") == []
-    assert route_only_keys(Autoscaling.model_validate(asked)) == (key,)
 
 
 @pytest.mark.parametrize(

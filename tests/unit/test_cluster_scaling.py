@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cluster.observed import ObservedScaler
-from cluster.scaling import held_warnings, restore_warnings, second_scaler_mistakes, settled_kind
+from cluster.scaling import held_warnings, kind_mistakes, second_scaler_mistakes, settled_kind
 from planning.plan import Plan
 from planning.replicas import with_running_replicas
 from planning.scaling import Kind, Scaling
@@ -40,39 +41,41 @@ def scaler(
     *,
     owner: tuple[str, str] | None = None,
     ours: bool = True,
-    original: int | None = None,
 ) -> ObservedScaler:
-    return ObservedScaler(kind=kind, name=name, owner=owner, ours=ours, original=original)
+    return ObservedScaler(kind=kind, name=name, owner=owner, ours=ours)
 
 
 @pytest.mark.parametrize(
-    ("served", "held", "kind"),
+    ("served", "kind"),
     [
-        (BOTH, False, "interceptorRoute"),
-        (ROUTE, False, "interceptorRoute"),
-        (OLDER, False, "httpScaledObject"),
-        # A new add-on does not move an app over by itself: that takes two steps.
-        (BOTH, True, "httpScaledObject"),
-        (frozenset[Kind](), False, "interceptorRoute"),
+        (BOTH, "interceptorRoute"),
+        (ROUTE, "interceptorRoute"),
+        (OLDER, "httpScaledObject"),
+        (frozenset[Kind](), "interceptorRoute"),
     ],
 )
-def test_auto_takes_the_route_where_it_is_served(
-    served: frozenset[Kind], held: bool, kind: Kind
-) -> None:
-    assert settled_kind(scaling(), served, held=held) == kind
+def test_auto_takes_the_route_where_it_is_served(served: frozenset[Kind], kind: Kind) -> None:
+    assert settled_kind(scaling(), served) == kind
 
 
 @pytest.mark.parametrize("asked", ["interceptorRoute", "httpScaledObject"])
 @pytest.mark.parametrize("served", [BOTH, ROUTE, OLDER])
 def test_a_kind_that_is_asked_for_is_taken(asked: str, served: frozenset[Kind]) -> None:
-    assert settled_kind(scaling(kind=asked), served, held=False) == asked
+    assert settled_kind(scaling(kind=asked), served) == asked
+
+
+def test_an_answer_at_once_is_refused_where_only_the_older_kind_is_served() -> None:
+    asked = scaling(coldStart={"placeholder": {}})
+    assert list(kind_mistakes(asked)) == []
+    (mistake,) = kind_mistakes(replace(asked, kind=settled_kind(asked, OLDER)))
+    assert mistake.key == "autoscaling.coldStart.placeholder"
+    assert list(kind_mistakes(replace(scaling(), kind="httpScaledObject"))) == []
 
 
 @pytest.mark.parametrize(
     "own",
     [
         scaler(),
-        scaler(owner=("HTTPScaledObject", "vllm")),
         scaler(HPA, "keda-hpa-vllm", owner=("ScaledObject", "vllm")),
     ],
 )
@@ -85,6 +88,8 @@ def test_what_scales_for_this_app_is_no_second_scaler(own: ObservedScaler) -> No
     [
         scaler(name="by-queue"),
         scaler(ours=False),
+        # The HTTP add-on's operator would write it anew, and lower the count as it goes.
+        scaler(owner=("HTTPScaledObject", "vllm")),
         scaler(HPA, "vllm"),
         scaler(HPA, "by-cpu", ours=False),
     ],
@@ -100,17 +105,6 @@ def test_a_count_that_two_set_is_a_warning_and_one_that_is_left_alone_is_not() -
     (warning,) = held_warnings(plan(replicas=2), [other])
     assert warning.startswith("replicas: each 'pulumi up' sets 2")
     assert list(held_warnings(plan(), [other])) == []
-
-
-def test_the_older_kind_that_goes_and_lowers_the_count_is_a_warning() -> None:
-    older = scaler(owner=("HTTPScaledObject", "vllm"), original=1)
-    (warning,) = restore_warnings(plan(), [older], running=4)
-    assert "sets the replicas back to 1" in warning
-    assert list(restore_warnings(plan(), [older], running=1)) == []
-    assert list(restore_warnings(scaled(kind="httpScaledObject"), [older], running=4)) == []
-    # Its operator takes over a ScaledObject of that name, which then goes.
-    assert list(restore_warnings(scaled(kind="httpScaledObject"), [scaler(original=1)], running=4))
-    assert list(restore_warnings(plan(), [scaler(original=1)], running=4)) == []
 
 
 def test_a_plan_that_leaves_the_count_alone_is_for_as_many_as_run() -> None:
