@@ -17,8 +17,9 @@ from components.model_server import ModelServer, ModelServerArgs
 from components.rps_autoscaler import RpsAutoscaler, RpsAutoscalerArgs
 from manifests.api_keys import ApiKeys
 from manifests.interceptor import interceptor_service_args
+from manifests.metadata import object_labels
 from planning.auth import ApiKeyAuth, MiddlewareAuth, NoAuth
-from planning.names import ENFORCE, image_version, labels, owner
+from planning.names import ENFORCE, owner
 from planning.plan import Plan
 
 
@@ -114,11 +115,10 @@ class VllmApp(pulumi.ComponentResource):
 
 def namespace_metadata(plan: Plan) -> ObjectMetaArgs:
     """Build the namespace's metadata, with the Pod Security level that its pods need."""
-    version = image_version(plan.server.image)
     return ObjectMetaArgs(
         name=plan.names.namespace,
         labels={
-            **labels(plan.names, "namespace", version=version, extra=plan.extra_labels),
+            **object_labels(plan, "namespace"),
             ENFORCE: plan.cache.pod_security.level,
         },
         annotations=owner(plan.names),

@@ -24,10 +24,10 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from manifests.metadata import object_labels
 from manifests.security import container_security_args
 from planning.api_keys import API_KEY_FILE, split_api_keys
 from planning.auth import ALL_API_KEYS, ApiKeyAuth
-from planning.names import image_version, labels
 from planning.plan import Plan
 
 WRITE_KEYS = """\
@@ -98,8 +98,7 @@ def _base64(text: str) -> str:
 
 
 def _labels(plan: Plan) -> dict[str, str]:
-    version = image_version(plan.server.image)
-    return labels(plan.names, "authentication", version=version, extra=plan.extra_labels)
+    return object_labels(plan, "authentication")
 
 
 def writing_container(plan: Plan, keys: ApiKeys) -> ContainerArgs:

@@ -8,8 +8,8 @@ import pulumi
 from pulumi_kubernetes.core.v1 import SecretInitArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from manifests.metadata import object_labels
 from planning.auth import PROXY_PORT, Auth, BasicAuth, ForwardAuth, OidcAuth
-from planning.names import image_version, labels
 from planning.plan import Plan
 
 API_VERSION = "traefik.io/v1alpha1"
@@ -21,11 +21,10 @@ USERS = "users"
 
 def authentication_metadata(plan: Plan, *, named: bool = True) -> ObjectMetaArgs:
     """Metadata of an object of the authentication: of the name that they share, or of none."""
-    version = image_version(plan.server.image)
     return ObjectMetaArgs(
         name=plan.names.authentication if named else None,
         namespace=plan.names.namespace,
-        labels=labels(plan.names, "authentication", version=version, extra=plan.extra_labels),
+        labels=object_labels(plan, "authentication"),
     )
 
 

@@ -16,7 +16,8 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from planning.names import RETAIN, image_version, labels, owner
+from manifests.metadata import object_labels
+from planning.names import RETAIN, owner
 from planning.plan import Plan
 from planning.volumes import Cache, CsiVolume, HostPathVolume, NfsVolume
 
@@ -59,12 +60,7 @@ def claim_args(plan: Plan) -> PersistentVolumeClaimInitArgs:
         metadata=ObjectMetaArgs(
             name=plan.names.cache,
             namespace=plan.names.namespace,
-            labels=labels(
-                plan.names,
-                "cache",
-                version=image_version(plan.server.image),
-                extra=plan.extra_labels,
-            ),
+            labels=object_labels(plan, "cache"),
             annotations={**owner(plan.names), RETAIN: "true" if retain else "false"},
         ),
         spec=PersistentVolumeClaimSpecArgs(

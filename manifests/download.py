@@ -35,6 +35,7 @@ from pulumi_kubernetes.meta.v1 import (
 
 from manifests.affinity import affinity_args
 from manifests.cache import cache_mounts, cache_volumes
+from manifests.metadata import object_labels
 from manifests.pod import (
     Token,
     pod_security_args,
@@ -43,7 +44,7 @@ from manifests.pod import (
 )
 from manifests.security import container_security_args
 from planning.download import KEPT_SECONDS, Download
-from planning.names import image_version, labels, selector
+from planning.names import selector
 from planning.plan import Plan
 
 PROGRAM = "downloader"
@@ -109,8 +110,7 @@ def _files() -> list[Path]:
 
 
 def _labels(plan: Plan) -> dict[str, str]:
-    version = image_version(plan.server.image)
-    return labels(plan.names, "download", version=version, extra=plan.extra_labels)
+    return object_labels(plan, "download")
 
 
 def _failure_policy() -> PodFailurePolicyArgs:

@@ -15,6 +15,7 @@ from pulumi_kubernetes.networking.v1 import (
     ServiceBackendPortArgs,
 )
 
+from manifests.metadata import object_labels
 from planning.exposure import (
     API_PATH,
     Backend,
@@ -24,7 +25,6 @@ from planning.exposure import (
     MiddlewareReference,
     SecretTls,
 )
-from planning.names import image_version, labels
 from planning.plan import Plan
 
 _ROUTER = "traefik.ingress.kubernetes.io/router"
@@ -39,9 +39,7 @@ def exposure_metadata(
     return ObjectMetaArgs(
         name=f"{names.namespace}-{names.app}" if namespace else names.app,
         namespace=namespace or names.namespace,
-        labels=labels(
-            names, "ingress", version=image_version(plan.server.image), extra=plan.extra_labels
-        ),
+        labels=object_labels(plan, "ingress"),
         annotations=annotations or None,
     )
 

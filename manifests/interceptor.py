@@ -5,19 +5,18 @@ from __future__ import annotations
 from pulumi_kubernetes.core.v1 import ServiceInitArgs, ServicePortArgs, ServiceSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from planning.names import image_version, labels
+from manifests.metadata import object_labels
 from planning.plan import Plan
 from planning.scaling import Scaling
 
 
 def interceptor_service_args(plan: Plan, scaling: Scaling) -> ServiceInitArgs:
     """Build the way by which an Ingress and clients in the cluster have their requests counted."""
-    version = image_version(plan.server.image)
     return ServiceInitArgs(
         metadata=ObjectMetaArgs(
             name=plan.names.interceptor,
             namespace=plan.names.namespace,
-            labels=labels(plan.names, "autoscaler", version=version, extra=plan.extra_labels),
+            labels=object_labels(plan, "autoscaler"),
         ),
         spec=ServiceSpecArgs(
             type="ExternalName",

@@ -1,17 +1,22 @@
-"""Labels and metadata of the server's objects."""
+"""Labels of the app's objects, and the metadata of the server's."""
 
 from __future__ import annotations
 
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from planning.names import image_version, labels
+from planning.names import Component, image_version, labels
 from planning.plan import Plan
+
+
+def object_labels(plan: Plan, component: Component) -> dict[str, str]:
+    """Labels of an object of a component; the version is that of the server's image."""
+    version = image_version(plan.server.image)
+    return labels(plan.names, component, version=version, extra=plan.extra_labels)
 
 
 def server_labels(plan: Plan) -> dict[str, str]:
     """Labels of the server's objects and pods."""
-    version = image_version(plan.server.image)
-    return labels(plan.names, "server", version=version, extra=plan.extra_labels)
+    return object_labels(plan, "server")
 
 
 def pod_metadata(plan: Plan) -> ObjectMetaArgs:

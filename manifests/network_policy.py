@@ -13,7 +13,8 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicySpecArgs,
 )
 
-from planning.names import app_selector, image_version, labels, selector
+from manifests.metadata import object_labels
+from planning.names import app_selector, selector
 from planning.network_rules import Peer, Policy, Port
 from planning.plan import Plan
 
@@ -29,12 +30,7 @@ def network_policy_args(plan: Plan, policy: Policy) -> NetworkPolicyInitArgs:
         metadata=ObjectMetaArgs(
             name=names.network_policy(policy.role),
             namespace=names.namespace,
-            labels=labels(
-                names,
-                "network-policy",
-                version=image_version(plan.server.image),
-                extra=plan.extra_labels,
-            ),
+            labels=object_labels(plan, "network-policy"),
         ),
         spec=NetworkPolicySpecArgs(
             pod_selector=LabelSelectorArgs(match_labels=selected),

@@ -7,7 +7,8 @@ from typing import Any
 
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from planning.names import PORT, image_version, labels
+from manifests.metadata import object_labels
+from planning.names import PORT
 from planning.plan import Plan
 from planning.scaling import Scaling, Steps, go_duration
 from planning.triggers import Trigger
@@ -39,11 +40,10 @@ class ScalingResource:
 
 def scaling_metadata(plan: Plan, resource: ScalingResource) -> ObjectMetaArgs:
     """Build the metadata of one of them; all have the app's name."""
-    version = image_version(plan.server.image)
     return ObjectMetaArgs(
         name=plan.names.app,
         namespace=plan.names.namespace,
-        labels=labels(plan.names, "autoscaler", version=version, extra=plan.extra_labels),
+        labels=object_labels(plan, "autoscaler"),
         annotations=resource.annotations or None,
     )
 

@@ -6,116 +6,109 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.exposed import Exposed, exposed_stack
 from tests.cluster.sandboxes import Sandbox
-from tests.pulumi_project import STACK, PulumiProject, committed_stack_file, labelled_objects
+from tests.program.recording import run_stack_file
+from tests.pulumi_project import labelled_objects
 
 pytestmark = pytest.mark.cluster
 
 HOST = "llm.example.com"
 NAMESPACE = "llm-exposure"
+DRY = "llm-exposure-dry"
 INTERCEPTOR = "keda-exposure"
-APP = "app.kubernetes.io/instance=vllm"
+HTTP_ROUTES = "httproutes.gateway.networking.k8s.io"
+GRANTS = "referencegrants.gateway.networking.k8s.io"
 PUBLIC = {"name": "public", "namespace": "edge"}
 GATEWAY = {"kind": "gateway", "gateway": PUBLIC}
 PASSED = {"kind": "middleware", "middlewares": [{"name": "limit"}]}
+ISSUER = {"kind": "certManager", "issuer": "ca"}
 
-INGRESSES: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "secret": {"tls": {"secretName": "wild"}},
-    "issuer": {"tls": {"kind": "certManager", "issuer": "ca"}},
-    "cluster-issuer": {"tls": {"kind": "certManager", "clusterIssuer": "acme"}},
-    "controller": {"tls": {"kind": "controller"}},
-    "middleware": {"auth": PASSED},
-    "other-class": {"className": "haproxy", "annotations": {"haproxy.org/timeout-server": "30m"}},
+WAYS: dict[str, dict[str, Any]] = {
+    "ingress": {},
+    "ingress-secret": {"tls": {"secretName": "wild"}},
+    "ingress-issuer": {"tls": ISSUER},
+    "ingress-cluster-issuer": {"tls": {"kind": "certManager", "clusterIssuer": "acme"}},
+    "ingress-controller": {"tls": {"kind": "controller"}},
+    "ingress-middleware": {"auth": PASSED},
+    "ingress-other-class": {
+        "className": "haproxy",
+        "annotations": {"haproxy.org/timeout-server": "30m"},
+    },
+    "route": GATEWAY,
+    "route-listener": GATEWAY | {"gateway": PUBLIC | {"sectionName": "https"}},
+    "route-tls": GATEWAY | {"tls": {"kind": "controller"}},
+    "route-middleware": GATEWAY | {"controller": "traefik", "auth": PASSED},
+    "route-annotated": GATEWAY | {"annotations": {"external-dns.alpha.kubernetes.io/ttl": "60"}},
 }
-ROUTES: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "listener": {"gateway": PUBLIC | {"sectionName": "https"}},
-    "tls": {"tls": {"kind": "controller"}},
-    "middleware": {"controller": "traefik", "auth": PASSED},
-    "annotated": {"annotations": {"external-dns.alpha.kubernetes.io/ttl": "60"}},
-}
-
-
-class Exposed:
-    """The dev stack, whose way in the tests change."""
-
-    def __init__(self, project: PulumiProject, sandbox: Sandbox) -> None:
-        self.project = project
-        self.sandbox = sandbox
-
-    def up(self, ingress: dict[str, Any], *, scaled: bool = False) -> str:
-        """Deploy with a way in, and expect that a refresh finds nothing else."""
-        scaling = {"enabled": scaled, "interceptor": {"namespace": INTERCEPTOR}}
-        keys = {"ingress": {"host": HOST} | ingress, "autoscaling": scaling}
-        values = [f"--plaintext={key}={json.dumps(value)}" for key, value in keys.items()]
-        self.project.succeed("config", "set-all", *values)
-        said = self.project.succeed("up", "--yes", "--skip-preview")
-        self.project.succeed("preview", "--refresh", "--expect-no-changes", "--diff")
-        return said
-
-    def address(self) -> str:
-        """The address that the stack puts out."""
-        return self.project.succeed("stack", "output", "appHost").strip()
-
-    def only(self, kind: str, namespace: str = NAMESPACE) -> Any:
-        """The app's one object of a kind."""
-        (found,) = self.all(kind, namespace)
-        return found
-
-    def all(self, kind: str, namespace: str = NAMESPACE) -> list[Any]:
-        """The app's objects of a kind."""
-        where = (f"--namespace={namespace}", f"--selector={APP}")
-        return self.sandbox.kubectl_json("get", kind, *where)["items"]
 
 
 @pytest.fixture(scope="module")
-def exposed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposed]:
-    """A stack in a namespace of its own, and a namespace as that of an interceptor."""
-    folder = tmp_path_factory.mktemp("exposure")
-    project = PulumiProject(
-        folder=folder / "checkout", backend=folder / "backend", kubeconfig=sandbox.kubeconfig
-    ).check_out(committed_stack_file("dev"))
-    project.succeed("stack", "init", STACK)
-    project.succeed("config", "set", "namespace", json.dumps({"name": NAMESPACE}))
-    with sandbox.namespace(INTERCEPTOR):
-        yield Exposed(project, sandbox)
-        project.run("destroy", "--yes", "--skip-preview")
+def prepared(sandbox: Sandbox) -> Iterator[Sandbox]:
+    """A namespace for objects that are not kept, and one as that of an interceptor."""
+    with sandbox.namespace(DRY), sandbox.namespace(INTERCEPTOR):
+        yield sandbox
 
 
-@pytest.mark.parametrize("arm", INGRESSES)
-def test_every_ingress_is_admitted_and_stays_as_it_was_written(exposed: Exposed, arm: str) -> None:
-    exposed.up(INGRESSES[arm])
-    found = exposed.only("ingresses")
-    (rule,) = found["spec"]["rules"]
-    scheme = "https" if "tls" in INGRESSES[arm] else "http"
-    assert exposed.address() == f"{scheme}://{rule['host']}"
-    assert ("tls" in found["spec"]) == (scheme == "https")
-    assert exposed.all("httproutes.gateway.networking.k8s.io") == []
+@pytest.fixture(scope="module")
+def exposed(prepared: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposed]:
+    with exposed_stack(prepared, tmp_path_factory.mktemp("exposure"), NAMESPACE) as made:
+        yield made
 
 
-@pytest.mark.parametrize("arm", ROUTES)
-def test_every_httproute_is_admitted_and_stays_as_it_was_written(
-    exposed: Exposed, arm: str
+def scaling(*, enabled: bool) -> dict[str, Any]:
+    return {"enabled": enabled, "interceptor": {"namespace": INTERCEPTOR}}
+
+
+def way_in_objects(ingress: dict[str, Any], *, scaled: bool) -> tuple[str, list[dict[str, Any]]]:
+    """The address, and the objects of the way in as the program hands them to the provider."""
+    recording = run_stack_file(
+        "dev",
+        {
+            "ingress": {"host": HOST} | ingress,
+            "autoscaling": scaling(enabled=scaled),
+            "namespace": {"name": DRY},
+        },
+    )
+    kinds = ("Ingress", "HTTPRoute", "ReferenceGrant")
+    made = [request.inputs for request in recording.requests if request.custom]
+    return recording.outputs["appHost"], [each for each in made if each.get("kind") in kinds]
+
+
+@pytest.mark.parametrize("scaled", [False, True], ids=["", "scaled"])
+@pytest.mark.parametrize("arm", WAYS)
+def test_every_way_in_is_admitted_as_it_was_written(
+    prepared: Sandbox, monkeypatch: pytest.MonkeyPatch, arm: str, scaled: bool
 ) -> None:
-    said = exposed.up(GATEWAY | ROUTES[arm])
-    found = exposed.only("httproutes.gateway.networking.k8s.io")
-    scheme = "https" if "tls" in ROUTES[arm] else "http"
-    assert exposed.address() == f"{scheme}://{HOST}"
-    assert found["spec"]["hostnames"] == [HOST]
-    assert exposed.all("ingresses") == []
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
+    address, objects = way_in_objects(WAYS[arm], scaled=scaled)
+    kind = "HTTPRoute" if arm.startswith("route") else "Ingress"
+    grants = ["ReferenceGrant"] if scaled and kind == "HTTPRoute" else []
+    assert sorted(each["kind"] for each in objects) == sorted([kind, *grants])
+    for each in objects:
+        tried = ("create", "--dry-run=server", "--filename=-", "--output=json")
+        admitted = json.loads(prepared.kubectl(*tried, given=json.dumps(each)))
+        assert admitted["spec"] == each["spec"]
+        for part in ("annotations", "labels"):
+            assert admitted["metadata"].get(part, {}) == each["metadata"].get(part, {})
+    scheme = "https" if "tls" in WAYS[arm] else "http"
+    assert address == f"{scheme}://{HOST}"
+
+
+def test_a_scaled_httproute_brings_its_grant(exposed: Exposed) -> None:
+    said = exposed.up(ingress={"host": HOST} | GATEWAY, autoscaling=scaling(enabled=True))
     assert "ingress.gateway: there is no Gateway edge/public" in said
-
-
-def test_a_scaled_httproute_brings_its_grant_and_takes_it_along(exposed: Exposed) -> None:
-    exposed.up(GATEWAY, scaled=True)
-    grants = "referencegrants.gateway.networking.k8s.io"
-    grant = exposed.only(grants, INTERCEPTOR)
-    assert grant["metadata"]["name"] == f"{NAMESPACE}-vllm"
-    (rule,) = exposed.only("httproutes.gateway.networking.k8s.io")["spec"]["rules"]
+    assert exposed.only(GRANTS, INTERCEPTOR)["metadata"]["name"] == f"{NAMESPACE}-vllm"
+    (rule,) = exposed.only(HTTP_ROUTES)["spec"]["rules"]
     assert rule["backendRefs"][0]["namespace"] == INTERCEPTOR
-    exposed.up({}, scaled=True)
-    assert exposed.all(grants, INTERCEPTOR) == []
+    assert exposed.all("ingresses") == []
+    exposed.project.succeed("preview", "--refresh", "--expect-no-changes", "--diff")
+
+
+def test_an_ingress_in_its_place_takes_route_and_grant_away(exposed: Exposed) -> None:
+    way = {"host": HOST, "className": "haproxy", "tls": ISSUER}
+    said = exposed.up(ingress=way, autoscaling=scaling(enabled=True))
+    assert exposed.all(GRANTS, INTERCEPTOR) == exposed.all(HTTP_ROUTES) == []
     aliases = [
         service["spec"]["externalName"]
         for service in exposed.all("services")
@@ -123,15 +116,17 @@ def test_a_scaled_httproute_brings_its_grant_and_takes_it_along(exposed: Exposed
     ]
     proxy = f"keda-add-ons-http-interceptor-proxy.{INTERCEPTOR}.svc.cluster.local"
     assert aliases == [proxy]
-
-
-def test_what_the_cluster_does_not_hold_yet_is_a_warning(exposed: Exposed) -> None:
-    said = exposed.up({"className": "haproxy", "tls": INGRESSES["issuer"]["tls"]})
     assert "ingress.className: there is no IngressClass haproxy" in said
     assert f"ingress.tls: there is no Issuer ca in namespace {NAMESPACE}" in said
-    known = exposed.up({})
-    assert "ingress.className" not in known
-    assert "ingress.tls" not in known
+    exposed.project.succeed("preview", "--refresh", "--expect-no-changes", "--diff")
+
+
+def test_what_the_cluster_holds_is_not_warned_of(exposed: Exposed) -> None:
+    exposed.configure(ingress={"host": HOST})
+    said = exposed.project.succeed("preview")
+    assert "way in: http" in said
+    assert "ingress.className" not in said
+    assert "ingress.tls" not in said
 
 
 def test_destroy_leaves_no_object_of_the_app(exposed: Exposed) -> None:

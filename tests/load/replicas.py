@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx2
 from lightkube import Client, KubeConfig
@@ -15,6 +12,7 @@ from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
 
 from sandbox.state import CONTEXT
+from tests.load.background import Background
 
 _STEP_SECONDS = 0.2
 
@@ -28,33 +26,20 @@ class Count:
     ready: int
 
 
-class ReplicaWatch:
+class ReplicaWatch(Background):
     """Reads a Deployment five times a second; an API server that is away leaves a gap."""
 
     def __init__(self, kubeconfig: Path, namespace: str, name: str = "vllm") -> None:
+        super().__init__()
         self.counts: list[Count] = []
         self._client = Client(
             KubeConfig.from_file(kubeconfig).get(CONTEXT), timeout=httpx2.Timeout(5.0)
         )
         self._namespace, self._name = namespace, name
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(_STEP_SECONDS):
+    def work(self) -> None:
+        """Read until the end."""
+        while not self.ended.wait(_STEP_SECONDS):
             try:
                 found = self._client.get(Deployment, self._name, namespace=self._namespace)
             except (ApiError, httpx2.HTTPError):

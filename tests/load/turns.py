@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from itertools import cycle
-from types import TracebackType
-from typing import Self
 
+from tests.load.background import Background
 from tests.pulumi_project import PulumiProject
 
 _COMMANDS = (
@@ -30,29 +28,16 @@ class Turn:
     said: str
 
 
-class PulumiTurns:
+class PulumiTurns(Background):
     """Every ten seconds `pulumi up`, `refresh` or `preview`, which is to find no change."""
 
     def __init__(self, project: PulumiProject) -> None:
+        super().__init__()
         self.turns: list[Turn] = []
         self._project = project
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Run one command after the other until the end."""
         for command in cycle(_COMMANDS):
             began = time.time()
             done = self._project.run(*command)
@@ -66,5 +51,5 @@ class PulumiTurns:
                     said=done.stdout + done.stderr,
                 )
             )
-            if self._ended.wait(max(0.0, _STEP_SECONDS - seconds)):
+            if self.ended.wait(max(0.0, _STEP_SECONDS - seconds)):
                 return
