@@ -8,13 +8,11 @@ from typing import Any
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from manifests.metadata import object_labels
+from planning.exposure import API_PATH
 from planning.names import PORT
 from planning.plan import Plan
 from planning.scaling import Scaling, Steps, go_duration
 from planning.triggers import Trigger
-
-_PATHS = "/v1"
-"""What the ingress routes too: /health and /metrics are nobody's business outside."""
 
 _ANY_IN_FLIGHT = 1_000_000
 """A target that no load reaches, of a metric that tells whether a request is being answered."""
@@ -59,7 +57,7 @@ def interceptor_route(plan: Plan, scaling: Scaling) -> ScalingResource:
         api_version="http.keda.sh/v1beta1",
         kind="InterceptorRoute",
         spec={
-            "rules": [{"hosts": list(scaling.hosts), "paths": [{"value": _PATHS}]}],
+            "rules": [{"hosts": list(scaling.hosts), "paths": [{"value": API_PATH}]}],
             "target": {"service": plan.names.server, "port": PORT},
             "scalingMetric": metric,
             "timeouts": _timeouts(scaling),
@@ -176,7 +174,7 @@ def http_scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
     wait = scaling.cold_start.wait_seconds
     spec: dict[str, Any] = {
         "hosts": list(scaling.hosts),
-        "pathPrefixes": [_PATHS],
+        "pathPrefixes": [API_PATH],
         "scaleTargetRef": {
             "apiVersion": "apps/v1",
             "kind": "Deployment",

@@ -8,11 +8,6 @@ from planning.plan import Plan, Rollout
 from planning.rollout import plan_rollout
 
 
-def shares_cache(plan: Plan) -> bool:
-    """Whether pods on different nodes can use the cache at once."""
-    return plan.cache.claim is None or plan.cache.access_mode == "ReadWriteMany"
-
-
 def with_running_replicas(plan: Plan, running: int | None) -> Plan:
     """Let a plan that leaves its replicas alone go on with as many as the cluster runs.
 
@@ -37,7 +32,7 @@ def _rollout(plan: Plan, pods: int) -> Rollout:
     return plan_rollout(
         pods,
         placement=plan.placement,
-        shared_cache=shares_cache(plan),
+        shared_cache=plan.cache.is_shared,
         start=plan.start,
         drain=plan.drain,
     )

@@ -133,7 +133,7 @@ def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBud
     return plan_rollout(
         served.server.max_replicas,
         placement=placement,
-        shared_cache=cache.claim is None or cache.access_mode == "ReadWriteMany",
+        shared_cache=cache.is_shared,
         start=start,
         drain=served.drain,
     )

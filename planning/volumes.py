@@ -85,6 +85,11 @@ class Cache:
     pod_security: PodSecurity
 
     @property
+    def is_shared(self) -> bool:
+        """Whether pods on different nodes can use it at once."""
+        return self.claim is None or self.access_mode == "ReadWriteMany"
+
+    @property
     def keeps_namespace(self) -> bool:
         """Whether the namespace holds files that outlive the stack."""
         kept = self.kept is not None and self.kept.retain
