@@ -29,12 +29,6 @@ OIDC = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-
-
 def run(auth: object, secrets: dict[str, str] | None = None, **keys: object) -> Recording:
     raw = read_stack_file(ROOT / "Pulumi.dev.yaml").raw
     raw |= {"ingress": json.dumps({"host": HOST, "auth": auth})}

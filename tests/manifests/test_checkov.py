@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.golden.sets import FOLDER
@@ -54,12 +53,6 @@ def failed_checks(folder: Path) -> dict[str, str]:
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["summary"]["parsing_errors"] == 0
     return {check["check_id"]: check["resource"] for check in report["results"]["failed_checks"]}
-
-
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
 
 
 def test_every_finding_of_checkov_is_explained_and_no_explanation_is_stale(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ import json
 import re
 from typing import Any
 
-import pytest
-
 from downloader import hub
 from manifests.download import FINAL_EXIT_CODES
 from settings.stack_files import read_stack_file
@@ -13,12 +11,6 @@ from tests.program.recording import ROOT, Recording, run_program, run_stack_file
 
 TOKEN = "hf_NotARealTokenButLongEnough"
 ALONE = {"autoscaling": {"enabled": False}, "cache": {"accessMode": "ReadWriteOnce"}}
-
-
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
 
 
 def dev(**overrides: object) -> Recording:

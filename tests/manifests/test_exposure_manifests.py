@@ -19,12 +19,6 @@ AUTH = MiddlewareReference(namespace="llm", name="vllm-auth")
 LIMIT = MiddlewareReference(namespace="edge", name="limit")
 
 
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-
-
 def dev(ingress: dict[str, Any], **overrides: object) -> Recording:
     return run_stack_file("dev", {"ingress": {"host": HOST} | ingress, **overrides})
 

@@ -19,12 +19,6 @@ INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 TOKEN = "hf_NotARealTokenButLongEnough"
 
 
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-
-
 def large(**keys: object) -> Recording:
     return run_stack_file("dev", LARGE | keys)
 

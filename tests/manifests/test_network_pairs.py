@@ -121,12 +121,6 @@ OPEN = {
 """All that is open: what is not named here is closed, on every port."""
 
 
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-
-
 def recorded(kind: str) -> Recording:
     return run_stack_file("dev", KINDS[kind])
 

@@ -24,12 +24,6 @@ EVERY_TARGET: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-
-
 def scaled(*, keys: dict[str, object] | None = None, **autoscaling: object) -> Recording:
     """Run the dev stack with autoscaling."""
     return run_stack_file("dev", {"autoscaling": {"enabled": True, **autoscaling}, **(keys or {})})
