@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.sandboxes import Sandbox
 from tests.load.apps import LoadedApp, loaded_app
-from tests.load.loads import lost, told
+from tests.load.loads import Answer, lost, told
 
 pytestmark = pytest.mark.load
 
@@ -33,6 +33,7 @@ spec: {{retry: {{attempts: 30, initialInterval: 100ms}}}}
 CONTROL_LOOP = ("keda-operator", "keda-adapter", "http-add-on-scaler")
 INTERCEPTOR = "http-add-on-interceptor"
 ANSWER_SECONDS = 0.4
+BREAK_SECONDS = 0.5
 MIDDLEWARES = "traefik.ingress.kubernetes.io/router.middlewares"
 
 
@@ -91,6 +92,11 @@ def test_a_killed_control_loop_costs_no_request_and_no_replica(app: LoadedApp) -
     print(told(answers))
 
 
+def in_flight(answer: Answer, killed: float, again: float) -> bool:
+    """Whether a request was under way at a moment between the command to kill and its end."""
+    return answer.sent <= again and answer.sent + answer.seconds >= killed
+
+
 @pytest.fixture
 def retried(app: LoadedApp) -> LoadedApp:
     """The stack behind a Traefik that tries again."""
@@ -124,8 +130,7 @@ def test_an_interceptor_that_ends_costs_no_request_and_one_that_is_killed_those_
         f"rate read again after the end of the only interceptor {ended:.1f} s, after its kill "
         f"{after:.1f} s; lost by the kill: {told(missed)}"
     )
-    early = [answer for answer in missed if answer.sent + ANSWER_SECONDS < killed]
-    assert not early, told(early)
-    late = [answer for answer in missed if answer.sent > again]
-    assert not late, told(late)
-    assert len(missed) <= 2 * RATE * ANSWER_SECONDS, told(missed)
+    assert not (outside := [a for a in missed if not in_flight(a, killed, again)]), told(outside)
+    # Those that a killed process was answering break at the same moment, whatever it had begun.
+    ends = sorted(answer.sent + answer.seconds for answer in missed)
+    assert ends[-1] - ends[0] < BREAK_SECONDS, told(missed)
