@@ -69,7 +69,7 @@ def _annotations(exposure: IngressExposure) -> dict[str, str]:
             pass
     if exposure.controller == "traefik" and exposure.tls is not None:
         # Without it, Traefik's router answers on plain HTTP too: `spec.tls` only loads the
-        # certificate (v3.6.7, pkg/provider/kubernetes/ingress/kubernetes.go, loadRouter).
+        # certificate (v3.7.9, pkg/provider/kubernetes/ingress/kubernetes.go, loadRouter).
         written[f"{_ROUTER}.tls"] = "true"
     if exposure.middlewares:
         names = [_traefik_name(each) for each in exposure.middlewares]
