@@ -105,8 +105,7 @@ def send(
         headers: of each request, such as `X-Stand-In-Seconds: 2`.
         patience_seconds: after which a request counts as lost.
     """
-    ports = Ports.counted_from(sandbox.port_base)
-    _write_target(folder, ports.ingress if entrance == "ingress" else ports.interceptor_proxy)
+    _write_target(folder, sandbox, entrance)
     command = _attack(
         folder,
         f"-rate={rate}/s",
@@ -125,7 +124,9 @@ def send(
     return Load(rate=rate, began=time.time(), seconds=seconds, process=process, folder=folder)
 
 
-def _write_target(folder: Path, port: int) -> None:
+def _write_target(folder: Path, sandbox: Sandbox, entrance: Entrance) -> None:
+    ports = Ports.counted_from(sandbox.port_base)
+    port = ports.ingress if entrance == "ingress" else ports.interceptor_proxy
     folder.mkdir(parents=True)
     (folder / "body").write_text(json.dumps(_BODY))
     (folder / "targets").write_text(f"POST http://127.0.0.1:{port}{_PATH}\n@{folder / 'body'}\n")
