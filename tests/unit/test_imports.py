@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "examples/chat.py": set(),
     # A project of its own, which shares no module with the program.
     "examples": {"client", "contract", "pulumi", "pulumi_kubernetes"},
-    "docs": {"docs", "catalog", "planning", "settings", "yaml", "pydantic", "pydantic_core"},
+    "docs": {"docs", "benchmarks", *PLANNING, "yaml", "pydantic", "pydantic_core"},
 }
 """Packages beside the standard library, by file or by top-level directory; a file goes first."""
 
