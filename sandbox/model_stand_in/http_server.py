@@ -26,7 +26,7 @@ class Request:
     body: bytes
 
     def json_object(self) -> dict[str, Any]:
-        """Return the body.
+        """Parse what came after the headers.
 
         Raises:
             ValueError: It is no JSON object.
