@@ -93,6 +93,19 @@ def dynamic_imports(path: str, source: str) -> list[str]:
     ]
 
 
+def registrations(path: str, source: str) -> list[str]:
+    """Resource classes that a builder could register; what it may build ends in `Args`."""
+    return [
+        f"{path}:{node.lineno} imports {alias.name}"
+        for node in ast.walk(ast.parse(source))
+        if path.startswith("manifests/")
+        and isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("pulumi")
+        for alias in node.names
+        if not alias.name.endswith("Args")
+    ]
+
+
 def oversized(path: str, source: str) -> list[str]:
     lines = source.count("\n")
     limit = PROGRAM_LINES if path == "__main__.py" else MODULE_LINES
@@ -122,6 +135,12 @@ def test_a_module_imports_only_what_its_package_may() -> None:
 
 def test_no_module_hides_an_import_from_this_check() -> None:
     assert "\n".join(found_by(dynamic_imports)) == ""
+
+
+def test_builders_register_no_resource() -> None:
+    assert "\n".join(found_by(registrations)) == ""
+    taken = "from pulumi_kubernetes.core.v1 import Service, ServiceSpecArgs"
+    assert registrations("manifests/server.py", taken) == ["manifests/server.py:1 imports Service"]
 
 
 def test_modules_and_functions_stay_small() -> None:

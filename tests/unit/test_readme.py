@@ -131,6 +131,12 @@ def test_every_path_that_is_named_exists() -> None:
     assert found_in_documents(missing_files) == {}
 
 
+def test_every_folder_is_in_the_readme() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._"}
+    table = TEXTS["README.md"].partition("## How it is built")[2]
+    assert {name for name in folders if f"`{name}/`" not in table} == set()
+
+
 def test_every_example_of_a_stack_file_is_free_of_mistakes() -> None:
     needed = {"model": "mistral-7b-instruct", "presets": "presets/example.yaml"}
     needed |= {"kubernetes": {"context": "any"}, "ingress": {"enabled": False}}
