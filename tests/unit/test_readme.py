@@ -137,6 +137,13 @@ def test_every_folder_is_in_the_readme() -> None:
     assert {name for name in folders if f"`{name}/`" not in table} == set()
 
 
+def test_the_readme_asks_for_the_go_that_every_module_accepts() -> None:
+    modules = (path.read_text(encoding="utf-8") for path in ROOT.glob("tools/*/go.mod"))
+    asked = [re.findall(r"^go (\S+)$", module, re.M)[0] for module in modules]
+    newest = max(asked, key=lambda version: [int(part) for part in version.split(".")])
+    assert f"needs Go {newest} or newer" in TEXTS["README.md"]
+
+
 def test_every_example_of_a_stack_file_is_free_of_mistakes() -> None:
     needed = {"model": "mistral-7b-instruct", "presets": "presets/example.yaml"}
     needed |= {"kubernetes": {"context": "any"}, "ingress": {"enabled": False}}
