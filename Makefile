@@ -74,7 +74,7 @@ clean: ## Stop the sandbox and remove all local state, the stack of `make up` wi
 	@rm -rf .state .venv .pytest_cache .ruff_cache .hypothesis
 
 .PHONY: env
-env: ## Print the environment of this clone: eval "$$(make -s env)"
+env: ## Print the environment of this clone: eval "$(make -s env)"
 	@$(PYTHON) -m tools.environment
 
 .PHONY: test

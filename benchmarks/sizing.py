@@ -91,6 +91,33 @@ def compare(log: Log) -> Comparison:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """What one formula says is left for the cache, in GiB above what was measured.
+
+    `largest` is the worst of so many `lines`: above 0, a server does not start.
+    """
+
+    formula: str
+    largest: float
+    median: float
+    lines: int
+
+
+def errors(comparisons: Sequence[Comparison]) -> list[Errors]:
+    """Sum up this program's errors and those of each other formula."""
+    judged = [item for item in comparisons if item.left_gib is not None]
+    return [
+        Errors(
+            formula=name,
+            largest=max(_error(item, name) for item in judged),
+            median=median(_error(item, name) for item in judged),
+            lines=len(judged),
+        )
+        for name in ("ours", *FORMULAS)
+    ]
+
+
 def broken_bounds(comparisons: Sequence[Comparison]) -> list[str]:
     """Every bound that a line breaks without being excused, and the bound on the median."""
     broken = [
@@ -110,19 +137,14 @@ def render(comparisons: Sequence[Comparison], left_out: Sequence[NotCompared]) -
     lines = ["Exact parts: weights in GiB per GPU, tokens and one request given the same bytes", ""]
     lines += [_exact_row(item) for item in comparisons]
     lines += ["", "Left for the cache, GiB per GPU: measured, predicted, and over (+) or under (-)"]
-    names = ["ours", *FORMULAS]
+    summed = errors(comparisons)
     heading = f"{'':4} {'':46} {'measured':>8} {'predicted':>9}"
-    lines += ["", heading + "".join(f"{name:>9}" for name in names)]
-    judged = [item for item in comparisons if item.left_gib is not None]
-    lines += [_left_row(item) for item in judged]
+    lines += ["", heading + "".join(f"{each.formula:>9}" for each in summed)]
+    lines += [_left_row(item) for item in comparisons if item.left_gib is not None]
     lines += [
         "",
-        f"{'over by at most':>70}" + "".join(f"{_worst(judged, n):>+9.2f}" for n in names),
-    ]
-    lines += [
-        f"{'error at the median':>70}" + "".join(f"{_median(judged, n):>+9.2f}" for n in names)
-    ]
-    lines += [
+        f"{'over by at most':>70}" + "".join(f"{each.largest:>+9.2f}" for each in summed),
+        f"{'error at the median':>70}" + "".join(f"{each.median:>+9.2f}" for each in summed),
         "",
         "Calibrated on these lines, not validated independently. Not compared:",
         *(f"{item.id} {item.model}: {item.reason}" for item in left_out),
@@ -161,21 +183,12 @@ def _exact_row(item: Comparison) -> str:
 def _left_row(item: Comparison) -> str:
     measured = item.log.kv_cache_gib or 0.0
     row = f"{item.log.id:4} {_label(item.log):46} {measured:8.2f} {item.left_gib:9.2f}"
-    errors = [_error(item, name) for name in ("ours", *FORMULAS)]
-    return row + "".join(f"{error:>+9.2f}" for error in errors)
+    return row + "".join(f"{_error(item, name):>+9.2f}" for name in ("ours", *FORMULAS))
 
 
 def _error(item: Comparison, name: str) -> float:
     predicted = item.left_gib if name == "ours" else item.others[name]
     return (predicted or 0.0) - (item.log.kv_cache_gib or 0.0)
-
-
-def _worst(items: Sequence[Comparison], name: str) -> float:
-    return max(_error(item, name) for item in items)
-
-
-def _median(items: Sequence[Comparison], name: str) -> float:
-    return median(_error(item, name) for item in items)
 
 
 def _label(log: Log) -> str:

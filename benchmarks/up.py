@@ -161,7 +161,7 @@ def _name(urn: str) -> str:
 
 
 def median_ratio(pairs: Sequence[Pair]) -> float:
-    """The median of the pairs' ratios."""
+    """How many times as long as the bare objects the program takes, in the middle of all pairs."""
     return median(pair.ratio for pair in pairs)
 
 

@@ -227,7 +227,6 @@ class Gpu:
     fp8_kv_cache: bool
     product_label_key: str
     product_labels: tuple[str, ...]
-    device_ids: tuple[str, ...] = ()
     cpu_architecture: Literal["amd64", "arm64"] = "amd64"
     resource_name: str
     image: Image

@@ -11,6 +11,7 @@ from lightkube.core.exceptions import ApiError, ConfigError
 
 from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.diagnosis import diagnose
+from planning.names import Names
 from settings.mistakes import as_message
 from settings.parse import parse
 from settings.stack_files import read_stack_file
@@ -40,9 +41,10 @@ def _diagnose(stack: str) -> int:
     if context is None:
         print("cannot diagnose: the stack renders manifests, it has no cluster", file=sys.stderr)
         return 1
+    names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
     try:
         with connect(context) as client:
-            print("\n".join(diagnose(client, namespace=settings.namespace.name, app=settings.name)))
+            print("\n".join(diagnose(client, names)))
     except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError) as error:
         print(f"cannot diagnose: {reason(error)}", file=sys.stderr)
         return 1

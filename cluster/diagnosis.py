@@ -15,25 +15,25 @@ from cluster.observed import (
     read_nodes,
     read_pods,
 )
+from planning.names import Names, app_selector
 
 _GPU_RESOURCES = ("amd.com/gpu", "nvidia.com/gpu")
 _MIG = "nvidia.com/mig-"
 _PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
 
 
-def diagnose(client: Client, *, namespace: str, app: str) -> list[str]:
+def diagnose(client: Client, names: Names) -> list[str]:
     """Describe the app's pods, their events, and the pools that a pending one could use.
 
     Args:
         client: a client of the app's cluster.
-        namespace: the app's namespace.
-        app: the app's instance name.
+        names: of the app.
     """
     # The server's pods, and those of the download before it.
-    labels = {"app.kubernetes.io/instance": app, "app.kubernetes.io/name": "vllm"}
-    pods = sorted(read_pods(client, namespace, labels), key=lambda pod: pod.name)
+    namespace = names.namespace
+    pods = sorted(read_pods(client, namespace, app_selector(names)), key=lambda pod: pod.name)
     if not pods:
-        return [f"namespace {namespace} has no pod of {app}"]
+        return [f"namespace {namespace} has no pod of {names.app}"]
     lines: list[str] = []
     for pod in pods:
         lines.append(f"pod {pod.name}: {pod.phase}" + (f" on {pod.node}" if pod.node else ""))

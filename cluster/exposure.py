@@ -1,4 +1,4 @@
-"""What the cluster must hold for the way in from outside to work."""
+"""What the cluster holds, or does not yet, of what the way in from outside names."""
 
 from __future__ import annotations
 
@@ -6,46 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from lightkube import Client
 
-from cluster.observed import (
-    ObservedListener,
-    has_ingress_class,
-    has_issuer,
-    read_listeners,
-    serves,
-)
-from planning.exposure import (
-    CertManagerTls,
-    Exposure,
-    GatewayExposure,
-    IngressExposure,
-)
+from cluster.observed import ObservedListener, has_ingress_class, has_issuer, read_listeners
+from planning.exposure import CertManagerTls, Exposure, GatewayExposure, IngressExposure
 from planning.plan import Plan
-from settings.mistakes import Mistake
-
-_ROUTES = "httproutes.gateway.networking.k8s.io"
-_GRANTS = "referencegrants.gateway.networking.k8s.io"
-_CERTIFICATES = "certificates.cert-manager.io"
-
-
-def exposure_mistakes(plan: Plan, client: Client) -> list[Mistake]:
-    """Refuse a way in whose objects nobody in the cluster knows."""
-    return [
-        _missing(definition)
-        for definition in needed_definitions(plan)
-        if not serves(client, definition)
-    ]
-
-
-def needed_definitions(plan: Plan) -> tuple[str, ...]:
-    """Name the CustomResourceDefinitions that the way in needs."""
-    match plan.ingress:
-        case GatewayExposure(backend=backend):
-            granted = backend.namespace != plan.names.namespace
-            return (_ROUTES, _GRANTS) if granted else (_ROUTES,)
-        case IngressExposure(tls=CertManagerTls()):
-            return (_CERTIFICATES,)
-        case _:
-            return ()
 
 
 def exposure_warnings(plan: Plan, client: Client) -> list[str]:
@@ -110,21 +73,3 @@ def _issuer_warnings(plan: Plan, client: Client) -> Iterator[str]:
 
 def _nobody(key: str, absent: str, exposure: Exposure) -> str:
     return f"{key}: {absent}; until there is one, nobody answers at {exposure.url}"
-
-
-def _missing(definition: str) -> Mistake:
-    if definition == _CERTIFICATES:
-        return Mistake(
-            key="ingress.tls.kind",
-            wrong=f"certManager is set, and the cluster does not serve {definition}",
-            rule="cert-manager requests the certificate",
-            remedy="install it (Helm chart jetstack/cert-manager), or take the certificate from "
-            "a Secret (ingress.tls.secretName)",
-        )
-    return Mistake(
-        key="ingress.kind",
-        wrong=f"gateway is set, and the cluster does not serve {definition}",
-        rule="an HTTPRoute and its grant are resources of the Gateway API",
-        remedy="install its standard channel (gateway-api.sigs.k8s.io), or set ingress.kind to "
-        "ingress",
-    )

@@ -99,7 +99,7 @@ class ObservedScaler:
 
 
 def read_nodes(client: Client) -> Iterator[ObservedNode]:
-    """Read every node."""
+    """Read what can be scheduled where; a taint that only prefers is left out."""
     for node in _listed(client, Node):
         spec, status = node.get("spec", {}), node.get("status", {})
         taints: list[dict[str, str]] = spec.get("taints") or []

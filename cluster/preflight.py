@@ -9,18 +9,11 @@ import httpx2
 from lightkube import Client
 from lightkube.core.exceptions import ApiError, ConfigError
 
-from cluster.authentication import authentication_mistakes
 from cluster.client import ClusterUnreachableError, connect, reason
-from cluster.exposure import exposure_mistakes, exposure_warnings
-from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
+from cluster.definitions import definition_mistakes
+from cluster.exposure import exposure_warnings
 from cluster.network import namespace_warnings
-from cluster.observed import (
-    ObservedNode,
-    read_claim,
-    read_namespace,
-    read_nodes,
-    serves,
-)
+from cluster.observed import ObservedNode, read_claim, read_namespace, read_nodes
 from cluster.scaling import scaling_findings
 from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
 from planning.cache import with_held_claim
@@ -67,8 +60,7 @@ def _findings(plan: Plan, client: Client) -> Findings:
     plan, mistakes, warnings = scaled.plan, list(scaled.mistakes), list(scaled.warnings)
     warnings += namespace_warnings(_absent(plan, client, without_scaler=scaled.lacks_scaler))
     mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
-    mistakes += exposure_mistakes(plan, client)
-    mistakes += authentication_mistakes(plan, client)
+    mistakes += definition_mistakes(plan, client)
     warnings += exposure_warnings(plan, client)
     own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
@@ -76,12 +68,9 @@ def _findings(plan: Plan, client: Client) -> Findings:
         held = own if named else read_claim(client, plan.names.namespace, plan.cache.claim)
         mistakes += claim_mistakes(plan, held)
     warnings += claim_warnings(plan, own)
-    nodes = plan.placement.nodes
-    if nodes > 1 and not serves(client, LEADER_WORKER_SETS):
-        mistakes.append(missing_operator(nodes))
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
     mistakes += sharing_mistakes(plan.placement, pool)
-    if len(pool) < nodes:
+    if len(pool) < plan.placement.nodes:
         warnings.append(_no_pool(plan))
     if mistakes:
         raise PlanError(*mistakes)

@@ -1,4 +1,4 @@
-"""`python -m docs.generate`: rewrite the tables of README.md and the schema of the outputs.
+"""`python -m docs.generate`: rewrite the tables of README.md and docs/, and the outputs' schema.
 
 A table stands between `<!-- table:NAME -->` and `<!-- /table -->`.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from docs.contract import SCHEMA_FILE, BrokenContractError, schema_text
 from docs.tables import NAMES, ROOT, render
 
-README = ROOT / "README.md"
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+"""Where tables may stand; each stands once."""
 
 _REMEDY = "run python -m docs.generate"
 
@@ -64,13 +65,17 @@ def _found(text: str) -> list[re.Match[str]]:
 
 
 def main(
-    arguments: list[str] | None = None, *, document: Path = README, schema: Path = SCHEMA_FILE
+    arguments: list[str] | None = None,
+    *,
+    documents: Sequence[Path] = DOCUMENTS,
+    schema: Path = SCHEMA_FILE,
 ) -> int:
     """Run the command; the exit status is 1 if a file differs under --check or is wrong."""
     parser = argparse.ArgumentParser(prog="python -m docs.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
     check = parser.parse_args(arguments).check
-    said = [*_document(document, check=check), *_schema(schema, check=check)]
+    said = [line for document in documents for line in _document(document, check=check)]
+    said += _schema(schema, check=check)
     for line in said:
         print(line, file=sys.stderr)
     return 1 if said else 0

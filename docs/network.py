@@ -1,4 +1,4 @@
-"""The README's table of what the NetworkPolicies open, read from the plans themselves."""
+"""The table of what the NetworkPolicies open, read from the plans themselves."""
 
 from __future__ import annotations
 

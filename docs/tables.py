@@ -1,4 +1,4 @@
-"""The README's tables, read from where each fact stands in the code."""
+"""The tables of README.md and docs/, read from where each fact stands in the code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from benchmarks.sizing import compare, errors
+from benchmarks.sizing_logs import read_logs
 from catalog.loader import load_gpus, load_models
 from docs.network import network_table
 from planning.devices import device_of
@@ -22,6 +24,9 @@ from settings.parse import parse
 from settings.preset_files import read_presets
 from settings.secret_keys import SECRET_KEYS
 from settings.stack_files import read_stack_file
+
+_FORMULAS = {"ours": "this program", "llm-d": "llm-d-planner", "recipes": "vLLM recipes"}
+"""How a reader knows what the benchmark names shortly."""
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -178,6 +183,16 @@ def _output_type(field: FieldInfo) -> str:
     return "string" if str in {field.annotation, *get_args(field.annotation)} else "number"
 
 
+def _sizing() -> Table:
+    summed = errors([compare(log) for log in read_logs()[0]])
+    lines = summed[0].lines
+    rows = [
+        [_FORMULAS.get(each.formula, each.formula), f"{each.largest:+.2f}", f"{each.median:+.2f}"]
+        for each in summed
+    ]
+    return (f"error on {lines} lines, GiB", "largest over-estimate", "median"), rows
+
+
 def _dependencies() -> Table:
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     found = re.findall(r"((?:^#.*\n)*)^([\w.-]+)==(\S+)$", text, re.M)
@@ -199,8 +214,9 @@ TABLES = {
     "network": network_table,
     "outputs": _outputs,
     "presets": _presets,
+    "sizing": _sizing,
 }
-"""Tables by the name that a marker in the README gives."""
+"""Tables by the name that a marker gives."""
 
 PREVIEW = "preview"
 NAMES = (*TABLES, PREVIEW)

@@ -44,13 +44,12 @@ from manifests.pod import (
 )
 from manifests.security import container_security_args
 from planning.download import KEPT_SECONDS, Download
-from planning.names import selector
+from planning.names import COMPONENT, HOME, app_selector
 from planning.plan import Plan
 
 PROGRAM = "downloader"
 _SOURCE = Path(__file__).resolve().parent.parent / PROGRAM
 _MOUNT = "/program"
-_HOME = "/home/vllm"
 _CONTAINER = "download"
 
 FINAL_EXIT_CODES = (3, 4, 5, 8)
@@ -173,7 +172,7 @@ def _container(plan: Plan, download: Download, token: Token | None) -> Container
         termination_message_policy="FallbackToLogsOnError",
         volume_mounts=[
             *cache_mounts(plan.cache),
-            VolumeMountArgs(name="home", mount_path=_HOME),
+            VolumeMountArgs(name="home", mount_path=HOME),
             VolumeMountArgs(name="program", mount_path=_MOUNT, read_only=True),
         ],
     )
@@ -185,12 +184,11 @@ def _beside_server(plan: Plan) -> PodAffinityTermArgs:
     The pod matches its own term, so it is free to go anywhere while no server runs (Kubernetes,
     interpodaffinity plugin, satisfyPodAffinity).
     """
-    labels = selector(plan.names, "server")
-    component = "app.kubernetes.io/component"
     either = LabelSelectorRequirementArgs(
-        key=component, operator="In", values=["download", labels.pop(component)]
+        key=COMPONENT, operator="In", values=["download", "server"]
     )
+    own = app_selector(plan.names)
     return PodAffinityTermArgs(
-        label_selector=LabelSelectorArgs(match_labels=labels, match_expressions=[either]),
+        label_selector=LabelSelectorArgs(match_labels=own, match_expressions=[either]),
         topology_key="kubernetes.io/hostname",
     )

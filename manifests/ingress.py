@@ -45,7 +45,7 @@ def exposure_metadata(
 
 
 def ingress_args(plan: Plan, exposure: IngressExposure) -> IngressInitArgs:
-    """Build the Ingress."""
+    """Lead the API's path of the host to the planned backend, by TLS where it is planned."""
     return IngressInitArgs(
         metadata=exposure_metadata(plan, _annotations(exposure)),
         spec=IngressSpecArgs(

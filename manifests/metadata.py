@@ -30,7 +30,7 @@ def pod_metadata(plan: Plan) -> ObjectMetaArgs:
 def server_metadata(
     plan: Plan, name: str, annotations: dict[str, str] | None = None
 ) -> ObjectMetaArgs:
-    """Metadata of an object of the server."""
+    """Name and label what belongs to the server, in the app's namespace."""
     return ObjectMetaArgs(
         name=name,
         namespace=plan.names.namespace,

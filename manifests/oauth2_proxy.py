@@ -83,7 +83,7 @@ def proxy_service_args(plan: Plan) -> ServiceInitArgs:
 def proxy_deployment_args(
     plan: Plan, auth: OidcAuth, *, client: pulumi.Input[str], cookie: pulumi.Input[str]
 ) -> DeploymentInitArgs:
-    """Build the Deployment.
+    """Run oauth2-proxy, which answers 202 or 401 for a token and serves nothing itself.
 
     Args:
         plan: the plan.

@@ -42,7 +42,7 @@ _PROBE_PERIOD_SECONDS = 10
 
 
 def pod_spec(plan: Plan, token: Token | None, *, api_keys: ApiKeys | None = None) -> PodSpecArgs:
-    """Build the pod.
+    """Place and confine the server, with the grace that its drain needs.
 
     Args:
         plan: the plan.

@@ -40,7 +40,7 @@ def service_args(plan: Plan) -> ServiceInitArgs:
 def deployment_args(
     plan: Plan, *, token: Token | None, api_keys: ApiKeys | None = None
 ) -> DeploymentInitArgs:
-    """Build the Deployment.
+    """Run the server on one node a replica, replaced as the rollout says.
 
     Args:
         plan: the plan.

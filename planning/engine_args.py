@@ -11,6 +11,7 @@ from catalog.flags import FlagList, is_option
 from catalog.records import DataType, Gpu, Model
 from planning.extra_args import is_owned, looks_secret, review_extra_args
 from planning.multi_node import leader_flags
+from planning.names import PORT
 
 KvCacheDtype = Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"]
 
@@ -59,7 +60,7 @@ class EngineRequest:
     gpu_memory_utilization: float
     revision: str | None
     served_model_name: str
-    port: int = 8000
+    port: int = PORT
     dtype: DataType | None = None
     quantization: str | None = None
     kv_cache_dtype: KvCacheDtype = "auto"

@@ -62,11 +62,19 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IngressExposure:
-    """An Ingress."""
+class GatewayReference:
+    """A Gateway that exists, or one listener of it."""
+
+    namespace: str
+    name: str
+    section_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    """What every way in has."""
 
     host: str
-    class_name: str
     controller: Controller
     tls: Tls | None
     annotations: Pairs
@@ -77,42 +85,25 @@ class IngressExposure:
     @property
     def url(self) -> str:
         """Scheme and host that clients use."""
-        return _url(self.host, self.tls)
+        return f"{'https' if self.tls else 'http'}://{self.host}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayReference:
-    """A Gateway that exists, or one listener of it."""
+class IngressExposure(_Route):
+    """An Ingress."""
 
-    namespace: str
-    name: str
-    section_name: str | None
+    class_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayExposure:
+class GatewayExposure(_Route):
     """An HTTPRoute of the Gateway API; its middlewares are in the app's namespace."""
 
-    host: str
     gateway: GatewayReference
-    controller: Controller
     tls: ControllerTls | None
-    annotations: Pairs
-    auth_type: str
-    middlewares: tuple[MiddlewareReference, ...]
-    backend: Backend
-
-    @property
-    def url(self) -> str:
-        """Scheme and host that clients use."""
-        return _url(self.host, self.tls)
 
 
 Exposure = IngressExposure | GatewayExposure
-
-
-def _url(host: str, tls: Tls | None) -> str:
-    return f"{'https' if tls else 'http'}://{host}"
 
 
 def plan_exposure(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from catalog.records import Gpu, Model
-from planning.gates import refusal
+from planning.gpu_compatibility import refusal
 from planning.memory import EngineSettings, MemoryPlan, memory
 from planning.overrides import Overrides, engine_settings
 from planning.stages import largest_stage, stage_refusal

@@ -32,6 +32,12 @@ RETAIN = f"{PART_OF}/retain"
 PORT = 8000
 """The port vLLM listens on, its own default."""
 
+HOME = "/home/vllm"
+"""The home of the user of vLLM's images, which the containers may write to."""
+
+COMPONENT = "app.kubernetes.io/component"
+"""The label that tells the app's components apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
@@ -88,7 +94,7 @@ class Names:
 
 def selector(names: Names, component: Component) -> dict[str, str]:
     """Labels that select a component's pods; a selector is immutable, so it holds no version."""
-    return {**app_selector(names), "app.kubernetes.io/component": component}
+    return {**app_selector(names), COMPONENT: component}
 
 
 def app_selector(names: Names) -> dict[str, str]:

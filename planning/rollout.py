@@ -31,6 +31,7 @@ GRACE_SECONDS = 130
 it: two minutes for requests that have started, and the wait before."""
 
 _EXIT_SECONDS = 5
+"""Assumption: vLLM has ended so long after its own timeout."""
 
 
 def image_seconds() -> int:

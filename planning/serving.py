@@ -13,14 +13,12 @@ from planning.engine_args import EngineCommand, EngineRequest, engine_command
 from planning.errors import PlanError
 from planning.fit import Candidate
 from planning.multi_node import multi_node_mistakes, worker_args
-from planning.names import PORT
+from planning.names import HOME, PORT
 from planning.overrides import overrides_of, served_release
 from planning.plan import Drain, Server
 from planning.rollout import plan_drain
 from settings.mistakes import Mistake
 from settings.models import StackSettings
-
-_HOME = "/home/vllm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +54,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
     offline = OFFLINE if has_download(settings.cache.kind) else {}
-    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME, **offline}
+    paths = {"HF_HOME": CACHE_PATH, "HOME": HOME, **offline}
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from catalog.loader import load_gpus
 from catalog.records import Model
 from planning.auth import auth_middlewares, plan_auth
-from planning.cache import CACHE_PATH, plan_cache
+from planning.cache import plan_cache
 from planning.download import has_download
 from planning.errors import PlanError
 from planning.exposure import Exposure, ingress_warnings, plan_exposure
@@ -38,7 +38,7 @@ from planning.verdicts import notes, verdict, verdicts, warnings
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
-__all__ = ["CACHE_PATH", "PlanError", "make_plan"]
+__all__ = ["PlanError", "make_plan"]
 
 _DEVELOPMENT = "dev"
 _BRANCH = "main"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from catalog.records import Model
 from planning.fit import Candidate, Sized
-from planning.gates import converts
+from planning.gpu_compatibility import converts
 from planning.memory import EngineSettings
 from planning.overrides import Overrides, image_release
 from planning.plan import Sizing, Verdict

@@ -83,7 +83,7 @@ def controller_manager(settings: Settings) -> Component:
 
 
 def scheduler(settings: Settings) -> Component:
-    """Describe the scheduler."""
+    """Describe the component that binds pods to simulated nodes."""
     return Component(
         name="kube-scheduler",
         command=(

@@ -12,7 +12,6 @@ from tools import locate
 NAMESPACE = "keda"
 SCALER_SERVICE = "keda-add-ons-http-external-scaler"
 ADMIN_SERVICE = "keda-add-ons-http-interceptor-admin"
-PROXY_SERVICE = "keda-add-ons-http-interceptor-proxy"
 _LOGGING = ("--zap-log-level=info", "--zap-encoder=console")
 _KEDA_ENVIRONMENT = {
     "POD_NAMESPACE": NAMESPACE,

@@ -195,7 +195,7 @@ def _stop(settings: Settings, run: Run) -> None:
         record.unlink()
     if run.mode == "machine":
         network.replace_marked_lines(modes.HOSTS, _mark(settings), "")
-    (settings.directory / "run.json").unlink(missing_ok=True)
+    settings.run_file.unlink(missing_ok=True)
 
 
 def _wipe(settings: Settings) -> None:

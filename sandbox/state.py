@@ -179,6 +179,11 @@ class Settings:
         return self.directory / "prometheus"
 
     @property
+    def run_file(self) -> Path:
+        """Record of the last start."""
+        return self.directory / "run.json"
+
+    @property
     def hosts_file(self) -> Path:
         """File that is /etc/hosts inside the namespace."""
         return self.directory / "hosts"
@@ -228,14 +233,14 @@ class Run:
 def read_run(settings: Settings) -> Run | None:
     """Return the record of the last start, None when there was none."""
     try:
-        return Run(**json.loads((settings.directory / "run.json").read_text()))
+        return Run(**json.loads(settings.run_file.read_text()))
     except FileNotFoundError:
         return None
 
 
 def write_run(settings: Settings, run: Run) -> None:
     """Remember a start before its first process exists, so that a failed one can be stopped."""
-    path = settings.directory / "run.json"
+    path = settings.run_file
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(asdict(run), indent=1) + "\n")
     draft.rename(path)

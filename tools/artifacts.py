@@ -40,7 +40,7 @@ def all_artifacts(target: Platform | None = None) -> tuple[Artifact, ...]:
 
 
 def in_groups(groups: tuple[str, ...]) -> tuple[Artifact, ...]:
-    """Artifacts of the groups.
+    """Pick what the command line names.
 
     Raises:
         ValueError: there is no such group.

@@ -57,8 +57,8 @@ def serve_flags(sources: Mapping[str, str]) -> tuple[ParserFlag, ...]:
     trees = {path: ast.parse(text) for path, text in sources.items()}
     parsers = [tree for path, tree in trees.items() if _builds_the_parser(path, sources[path])]
     if len(parsers) != 3:
-        msg = f"expected {_ENGINE}, {_SERVE_COMMAND} and one {_FRONTEND}, found {len(parsers)}"
-        raise UnreadableWheelError(msg)
+        message = f"expected {_ENGINE}, {_SERVE_COMMAND} and one {_FRONTEND}, found {len(parsers)}"
+        raise UnreadableWheelError(message)
     classes = {
         node.name: node
         for tree in trees.values()
@@ -138,14 +138,14 @@ def _field_behind(
                     pass
         case _:
             pass
-    msg = f"cannot tell the type behind `**{ast.unparse(expression)}`"
-    raise UnreadableWheelError(msg)
+    message = f"cannot tell the type behind `**{ast.unparse(expression)}`"
+    raise UnreadableWheelError(message)
 
 
 def _fields(classes: Mapping[str, ast.ClassDef], name: str) -> dict[str, ast.expr]:
     if name not in classes:
-        msg = f"the config class {name} is not in the wheel's config modules"
-        raise UnreadableWheelError(msg)
+        message = f"the config class {name} is not in the wheel's config modules"
+        raise UnreadableWheelError(message)
     found: dict[str, ast.expr] = {}
     for base in classes[name].bases:
         if isinstance(base, ast.Name) and base.id in classes:

@@ -15,7 +15,7 @@ def text(address: str) -> str:
 
 
 def models() -> dict[str, Any]:
-    """Return the list of models."""
+    """Return the answer to GET /v1/models."""
     return {"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": MODEL}]}
 
 

@@ -26,7 +26,7 @@ class Request:
     body: bytes
 
     def json_object(self) -> dict[str, Any]:
-        """Return the body.
+        """Parse what came after the headers.
 
         Raises:
             ValueError: It is no JSON object.
@@ -89,7 +89,10 @@ async def serve_connection(
 ) -> None:
     """Answer the requests of a connection, one after the other, while its address is admitted."""
     address = str(writer.get_extra_info("sockname")[0])
-    with contextlib.suppress(OSError, UnreadableRequestError):
+    # The process ends by cancelling, which older asyncio reports of each connection
+    # (python/cpython#113538).
+    ends = (OSError, UnreadableRequestError, asyncio.CancelledError)
+    with contextlib.suppress(*ends):
         while admits(address) and (request := await _read(reader, address)):
             if not admits(address):
                 break

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from cluster.multi_node import LEADER_WORKER_SETS
 from tests.cluster.sandboxes import Sandbox
 from tests.pulumi_project import STACK, PulumiProject, committed_stack_file
 from tools import locate
@@ -150,7 +149,7 @@ def test_a_cluster_without_the_operator_is_refused_before_anything_is_made(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     project = large_project(tmp_path, sandbox)
-    sandbox.kubectl("delete", "crd", LEADER_WORKER_SETS)
+    sandbox.kubectl("delete", "crd", "leaderworkersets.leaderworkerset.x-k8s.io")
     try:
         done = project.run("up", "--yes", "--skip-preview")
     finally:

@@ -105,34 +105,44 @@ def send(
         headers: of each request, such as `X-Stand-In-Seconds: 2`.
         patience_seconds: after which a request counts as lost.
     """
-    folder.mkdir(parents=True)
-    (folder / "body").write_text(json.dumps(_BODY))
-    ports = Ports.counted_from(sandbox.port_base)
-    port = ports.ingress if entrance == "ingress" else ports.interceptor_proxy
-    (folder / "targets").write_text(f"POST http://127.0.0.1:{port}{_PATH}\n@{folder / 'body'}\n")
-    attack = [
-        str(locate.program("vegeta")),
-        "attack",
+    _write_target(folder, sandbox, entrance)
+    command = _attack(
+        folder,
         f"-rate={rate}/s",
         f"-duration={seconds}s",
         f"-timeout={patience_seconds}s",
-        f"-targets={folder / 'targets'}",
-        f"-output={folder / 'results'}",
-        f"-max-workers={_WORKERS}",
-        "-max-body=0",
-        f"-header=Host: {host}",
-        "-header=Content-Type: application/json",
-        *(f"-header={header}" for header in headers),
-    ]
+        *(f"-header={header}" for header in (f"Host: {host}", *headers)),
+    )
     with (folder / "stderr").open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "exec", *attack],
+            [sys.executable, "-m", "sandbox", "exec", *command],
             cwd=REPOSITORY,
             env=sandbox.environment,
             stdout=subprocess.DEVNULL,
             stderr=errors,
         )
     return Load(rate=rate, began=time.time(), seconds=seconds, process=process, folder=folder)
+
+
+def _write_target(folder: Path, sandbox: Sandbox, entrance: Entrance) -> None:
+    ports = Ports.counted_from(sandbox.port_base)
+    port = ports.ingress if entrance == "ingress" else ports.interceptor_proxy
+    folder.mkdir(parents=True)
+    (folder / "body").write_text(json.dumps(_BODY))
+    (folder / "targets").write_text(f"POST http://127.0.0.1:{port}{_PATH}\n@{folder / 'body'}\n")
+
+
+def _attack(folder: Path, *arguments: str) -> list[str]:
+    return [
+        str(locate.program("vegeta")),
+        "attack",
+        f"-targets={folder / 'targets'}",
+        f"-output={folder / 'results'}",
+        f"-max-workers={_WORKERS}",
+        "-max-body=0",
+        "-header=Content-Type: application/json",
+        *arguments,
+    ]
 
 
 def lost(answers: Iterable[Answer]) -> list[Answer]:

@@ -30,12 +30,6 @@ AUTOSCALED = {"autoscaling": {"enabled": True}}
 UNSCALED = {"autoscaling": {"enabled": False}}
 
 
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-
-
 def run_with_token(*, preview: bool = False) -> Recording:
     raw = read_stack_file(ROOT / "Pulumi.dev.yaml").raw | {"huggingFaceToken": TOKEN}
     return run_program(raw, secret=frozenset({"huggingFaceToken"}), stack="dev", preview=preview)

@@ -11,12 +11,6 @@ AUTOSCALED = {"autoscaling": {"enabled": True, "interceptor": {"proxyPort": 8081
 UNSCALED = {"autoscaling": {"enabled": False}}
 
 
-@pytest.fixture(autouse=True)
-def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No context exists, so no test reaches a cluster of the machine."""
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-
-
 @pytest.mark.parametrize(
     ("overrides", "kind", "port"),
     [(UNSCALED, None, PORT), (AUTOSCALED, "ExternalName", 8081)],

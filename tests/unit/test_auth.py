@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cluster.authentication import missing_definition, needed_definitions
 from manifests.api_keys import WRITE_KEYS
 from planning.api_keys import API_KEY_FILE, api_key_mistakes
 from planning.auth import ApiKeyAuth, MiddlewareAuth, NoAuth, OidcAuth
@@ -235,25 +234,6 @@ def test_oauth2_proxy_has_an_image_of_a_fixed_release() -> None:
     auth = plan(OIDC).auth
     assert isinstance(auth, OidcAuth)
     assert auth.image.rpartition(":")[2].startswith("v")
-
-
-@pytest.mark.parametrize(
-    ("auth", "token", "needed"),
-    [
-        ("none", None, ()),
-        ("apiKey", None, ()),
-        (OIDC, None, ("middlewares.traefik.io",)),
-        ("none", {"store": "vault", "key": "t"}, ("externalsecrets.external-secrets.io",)),
-    ],
-)
-def test_the_cluster_must_serve_what_is_made_of_definitions_that_it_may_lack(
-    auth: object, token: object, needed: tuple[str, ...]
-) -> None:
-    ingress = HOST | {"auth": auth}
-    found = planned([preset("l4")], ingress=ingress, huggingFaceTokenExternal=token)
-    assert needed_definitions(found) == needed
-    for definition in needed:
-        assert definition in str(missing_definition(definition))
 
 
 def write_keys(folder: Path, *contents: str) -> subprocess.CompletedProcess[str]:

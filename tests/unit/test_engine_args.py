@@ -32,7 +32,7 @@ def request(model: Model = MISTRAL, gpu: Gpu = H100, **decided: object) -> Engin
         revision=model.revision,
         served_model_name=model.id,
     )
-    return replace(plain, **decided)  # type: ignore[arg-type]
+    return replace(plain, **decided)
 
 
 def flags_of(gpu: Gpu) -> FlagList:

@@ -37,7 +37,7 @@ def test_without_a_length_in_either_config_the_length_is_what_vllm_assumes() -> 
 def test_the_native_config_of_large_3_gives_the_architecture_of_the_catalogue() -> None:
     known = find_model("mistralai/Mistral-Large-3-675B-Instruct-2512")
     encoder = {"vision_encoder.transformer.weight": ("BF16", (2_570_087_168,))}
-    found = model_of(mistral(LARGE_3_PARAMS, encoder))  # pyright: ignore[reportArgumentType]
+    found = model_of(mistral(LARGE_3_PARAMS, encoder))
     assert found.architecture == known.architecture
     assert found.quantization == "fp8"
     assert found.weight_format == "mistral"

@@ -97,7 +97,7 @@ def test_a_profile_that_the_gpu_does_not_have_is_refused(
 @pytest.mark.parametrize("gpus", [0, 2])
 def test_one_replica_takes_exactly_one_instance(gpus: int) -> None:
     raw = {"name": "part", "vendor": "nvidia", "product": "h100-80", "mig": "3g.40gb"}
-    raw |= {"gpus": gpus, "cpu": 8, "memory": "64Gi"}  # type: ignore[dict-item]
+    raw |= {"gpus": gpus, "cpu": 8, "memory": "64Gi"}
     config = {"model": "m/m", "kubernetes": '{"context": "c"}', "ingress": '{"enabled": false}'}
     config["presets"] = json.dumps([raw])
     mistakes = [str(m) for m in parse(config, secret=frozenset()).mistakes]

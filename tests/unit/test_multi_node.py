@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pytest
 
 from catalog.loader import find_model
-from cluster.multi_node import missing_operator
 from cluster.storage import claim_mistakes
 from planning.errors import PlanError
 from planning.explain import preview_lines
@@ -154,10 +153,3 @@ def test_the_fullest_stage_has_the_most_layers_and_all_that_is_outside_of_layers
     assert sum(group.layers for group in stage.architecture.attention) == 31
     embeddings = 2 * model.architecture.vocabulary * model.architecture.hidden
     assert stage.parameters - embeddings > (model.parameters - embeddings) / 2
-
-
-def test_a_cluster_without_the_operator_is_refused_with_the_remedy() -> None:
-    text = str(missing_operator(2))
-    assert "needs 2 nodes" in text
-    assert "leaderworkersets.leaderworkerset.x-k8s.io" in text
-    assert "install LeaderWorkerSet" in text

@@ -1,4 +1,4 @@
-"""What a live claim says about the planned cache."""
+"""What the live nodes say about a plan."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cluster.exposure import gateway_warnings, needed_definitions
+from cluster.exposure import gateway_warnings
 from cluster.observed import ObservedListener
 from planning.exposure import GatewayExposure
 from planning.plan import Plan
@@ -12,7 +12,6 @@ from tests.choices import planned, preset
 
 HTTP = ObservedListener(name="web", protocol="HTTP")
 HTTPS = ObservedListener(name="websecure", protocol="HTTPS")
-ROUTES = "httproutes.gateway.networking.k8s.io"
 GATEWAY = {"kind": "gateway", "gateway": {"name": "public", "namespace": "edge"}}
 
 
@@ -25,28 +24,6 @@ def warnings(listeners: list[ObservedListener] | None, **ingress: object) -> lis
     found = exposed(GATEWAY | ingress).ingress
     assert isinstance(found, GatewayExposure)
     return list(gateway_warnings(found, listeners))
-
-
-@pytest.mark.parametrize(
-    ("ingress", "scaled", "definitions"),
-    [
-        ({"enabled": False}, True, ()),
-        ({}, True, ()),
-        ({"tls": {"secretName": "wild"}}, False, ()),
-        (
-            {"tls": {"kind": "certManager", "issuer": "ca"}},
-            False,
-            ("certificates.cert-manager.io",),
-        ),
-        (GATEWAY, False, (ROUTES,)),
-        (GATEWAY, True, (ROUTES, "referencegrants.gateway.networking.k8s.io")),
-    ],
-)
-def test_a_way_in_needs_the_definitions_of_its_objects(
-    ingress: dict[str, Any], scaled: bool, definitions: tuple[str, ...]
-) -> None:
-    plan = exposed(ingress, autoscaling={"enabled": scaled, "maxReplicas": 1})
-    assert needed_definitions(plan) == definitions
 
 
 def test_a_gateway_that_is_not_there_is_a_warning() -> None:

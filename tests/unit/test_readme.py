@@ -1,21 +1,33 @@
-"""The README says what the code does: its tables, its commands, its keys and its links."""
+"""The documents say what the code does: their tables, commands, keys, examples, paths and links."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from docs import generate, tables
+from settings.parse import parse
 from settings.secret_keys import SECRET_KEYS
 from settings.stack_files import PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def readme() -> str:
-    return (ROOT / "README.md").read_text(encoding="utf-8")
+FOLDERS = (".", "docs", "docs/adr", "examples", "sandbox", "tools")
+TEXTS = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for folder in FOLDERS
+    for path in sorted((ROOT / folder).glob("*.md"))
+}
+"""Every document by its path."""
+
+
+def found_in_documents(check: Callable[[str], Collection[str]]) -> dict[str, Collection[str]]:
+    return {path: found for path, text in TEXTS.items() if (found := check(text))}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +45,7 @@ def code(text: str) -> str:
 def unknown_targets(text: str) -> set[str]:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.M))
-    named = re.findall(r"\bmake\s+(?:(?:-\w+|[A-Z]+=\S+)\s+)*([a-z][a-z-]*)\b(?!=)", code(text))
+    named = re.findall(r"\bmake +(?:(?:-\w+|[A-Z]+=\S+) +)*([a-z][a-z-]*)\b(?!=)", code(text))
     return set(named) - targets
 
 
@@ -61,17 +73,32 @@ def prefixes(key: str) -> Iterator[str]:
         yield key[: match.end()].rstrip(".")
 
 
+def stack_examples(text: str) -> Iterator[dict[str, Any]]:
+    """What examples of a stack file set."""
+    for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S):
+        yield {key.removeprefix(f"{PROJECT}:"): keys for key, keys in yaml.safe_load(block).items()}
+
+
+def missing_files(text: str) -> list[str]:
+    """Paths of this repository in backticks that are not there."""
+    tops = {path.name for path in ROOT.iterdir()} - {".state"}
+    paths = re.findall(r"`([\w.-]+/[\w./-]*)`", text)
+    return [path for path in paths if path.partition("/")[0] in tops and not (ROOT / path).exists()]
+
+
 def broken_links(text: str, folder: Path) -> list[str]:
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
-    headings = {slug(heading) for heading in re.findall(r"^#+\s+(.+?)\s*$", text, re.M)}
-    broken: list[str] = []
-    for target in targets:
-        path, _, anchor = target.partition("#")
-        if re.match(r"[a-z]+:", target):
-            continue
-        if (path and not (folder / path).exists()) or (not path and anchor not in headings):
-            broken.append(target)
-    return broken
+    local = (target for target in targets if not re.match(r"[a-z]+:", target))
+    return [target for target in local if leads_nowhere(target, text, folder)]
+
+
+def leads_nowhere(target: str, text: str, folder: Path) -> bool:
+    path, _, anchor = target.partition("#")
+    if not (folder / path).exists():
+        return True
+    there = (folder / path).read_text(encoding="utf-8") if path and anchor else text
+    headings = {slug(heading) for heading in re.findall(r"^#+\s+(.+?)\s*$", there, re.M)}
+    return bool(anchor) and anchor not in headings
 
 
 def slug(heading: str) -> str:
@@ -79,26 +106,61 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_every_table_is_what_the_code_says(readme: str) -> None:
-    assert generate.outdated(readme) == [], "run python -m docs.generate"
+def test_every_table_is_what_the_code_says() -> None:
+    assert found_in_documents(generate.outdated) == {}, "run python -m docs.generate"
 
 
-def test_every_table_is_in_the_readme(readme: str) -> None:
-    named = re.findall(r"<!-- table:(\w+) -->", readme)
-    assert sorted(named) == sorted(tables.NAMES)
+def test_every_table_stands_in_one_document_that_is_written_anew() -> None:
+    written = {str(path.relative_to(ROOT)) for path in generate.DOCUMENTS}
+    marked = {path: re.findall(r"<!-- table:(\w+) -->", text) for path, text in TEXTS.items()}
+    assert {path for path, names in marked.items() if names} <= written
+    assert sorted(name for names in marked.values() for name in names) == sorted(tables.NAMES)
 
 
-def test_every_make_target_named_in_the_readme_exists(readme: str) -> None:
-    assert unknown_targets(readme) == set()
+def test_every_make_target_that_is_named_exists() -> None:
+    assert found_in_documents(unknown_targets) == {}
 
 
-def test_every_config_key_named_in_the_readme_exists(readme: str) -> None:
-    assert unknown_keys(readme) == set()
+def test_every_config_key_that_is_named_exists() -> None:
+    unknown = found_in_documents(unknown_keys)
+    # The consumer is another project, with keys of its own.
+    assert unknown.keys() - {"examples/README.md"} == set(), unknown
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_every_relative_link_resolves(name: str) -> None:
-    assert broken_links((ROOT / name).read_text(encoding="utf-8"), ROOT) == []
+def test_every_path_that_is_named_exists() -> None:
+    assert found_in_documents(missing_files) == {}
+
+
+def test_every_folder_is_in_the_readme() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._"}
+    table = TEXTS["README.md"].partition("## How it is built")[2]
+    assert {name for name in folders if f"`{name}/`" not in table} == set()
+
+
+def test_the_readme_asks_for_the_go_that_every_module_accepts() -> None:
+    modules = (path.read_text(encoding="utf-8") for path in ROOT.glob("tools/*/go.mod"))
+    asked = [re.findall(r"^go (\S+)$", module, re.M)[0] for module in modules]
+    newest = max(asked, key=lambda version: [int(part) for part in version.split(".")])
+    assert f"needs Go {newest} or newer" in TEXTS["README.md"]
+
+
+def test_every_example_of_a_stack_file_is_free_of_mistakes() -> None:
+    needed = {"model": "mistral-7b-instruct", "presets": "presets/example.yaml"}
+    needed |= {"kubernetes": {"context": "any"}, "ingress": {"enabled": False}}
+    examples = [keys for text in TEXTS.values() for keys in stack_examples(text)]
+    assert len(examples) >= 4
+    for keys in examples:
+        asked = needed | keys
+        raw = {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in asked.items()
+        }
+        assert parse(raw, secret=frozenset()).mistakes == (), keys
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_every_relative_link_resolves(path: str) -> None:
+    assert broken_links(TEXTS[path], (ROOT / path).parent) == []
 
 
 def test_every_secret_key_is_documented() -> None:
@@ -115,16 +177,16 @@ def test_a_table_is_written_once_and_then_left_alone(
 ) -> None:
     document = tmp_path / "README.md"
     document.write_text("before\n<!-- table:dependencies -->\nold\n<!-- /table -->\nafter\n")
-    assert generate.main(["--check"], document=document) == 1
+    assert generate.main(["--check"], documents=[document]) == 1
     assert "dependencies; run python -m docs.generate" in capsys.readouterr().err
     assert "old" in document.read_text()
-    assert generate.main([], document=document) == 0
+    assert generate.main([], documents=[document]) == 0
     written = document.read_text()
     assert "| pulumi | 3.259.0 |" in written
     assert written.startswith("before\n")
     assert written.endswith("<!-- /table -->\nafter\n")
-    assert generate.main(["--check"], document=document) == 0
-    assert generate.main([], document=document) == 0
+    assert generate.main(["--check"], documents=[document]) == 0
+    assert generate.main([], documents=[document]) == 0
     assert document.read_text() == written
 
 
@@ -143,7 +205,7 @@ def test_a_wrong_marker_is_refused_and_nothing_is_written(
 ) -> None:
     document = tmp_path / "README.md"
     document.write_text(text)
-    assert generate.main([], document=document) == 1
+    assert generate.main([], documents=[document]) == 1
     assert capsys.readouterr().err.startswith("README.md: ")
     assert document.read_text() == text
 
@@ -151,7 +213,7 @@ def test_a_wrong_marker_is_refused_and_nothing_is_written(
 def test_a_missing_document_is_one_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert generate.main(["--check"], document=tmp_path / "README.md") == 1
+    assert generate.main(["--check"], documents=[tmp_path / "README.md"]) == 1
     assert "No such file" in capsys.readouterr().err
 
 
@@ -201,3 +263,13 @@ def test_a_link_to_nowhere_is_found() -> None:
         "[d](docs/nothing.md) [e](#nothing)"
     )
     assert broken_links(text, ROOT) == ["docs/nothing.md", "#nothing"]
+
+
+def test_a_path_to_nowhere_is_found() -> None:
+    text = "`planning/nothing.py` `planning/plan.py` `docs/adr/` `nvidia.com/gpu` `/metrics`"
+    assert missing_files(text) == ["planning/nothing.py"]
+
+
+def test_a_link_to_a_heading_of_another_document_is_checked() -> None:
+    text = "[a](README.md#operations) [b](README.md#nothing)"
+    assert broken_links(text, ROOT) == ["README.md#nothing"]

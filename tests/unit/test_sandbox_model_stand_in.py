@@ -5,9 +5,10 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -21,11 +22,17 @@ CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello
 
 
 class Served:
-    """A running stand-in."""
+    """A running stand-in; `problems` is what asyncio reported of it."""
 
     def __init__(self) -> None:
         self.ports: dict[str, int] = {}
+        self.problems: list[dict[str, Any]] = []
         self.loop = asyncio.new_event_loop()
+        self.ended = asyncio.Event()
+        self.started = threading.Event()
+
+    async def serve(self) -> None:
+        self.loop.set_exception_handler(lambda _, problem: self.problems.append(problem))
         pods = Pods()
         models = [(address, pods.is_loaded, partial(answer_model, pods)) for address in PODS]
         for address, admits, handle in [
@@ -33,8 +40,23 @@ class Served:
             (CONTROL, any_address, partial(answer_control, pods)),
         ]:
             connection = partial(serve_connection, admits, handle)
-            server = self.loop.run_until_complete(asyncio.start_server(connection, address, 0))
+            server = await asyncio.start_server(connection, address, 0)
             self.ports[address] = server.sockets[0].getsockname()[1]
+        self.started.set()
+        await self.ended.wait()
+
+    def run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self.serve())
+
+    @contextmanager
+    def running(self) -> Generator[Self]:
+        thread = threading.Thread(target=self.run)
+        thread.start()
+        assert self.started.wait(timeout=10)
+        yield self
+        self.loop.call_soon_threadsafe(self.ended.set)
+        thread.join()
 
     def ask(
         self, address: str, method: str, path: str, body: str = "", **headers: str
@@ -52,12 +74,9 @@ class Served:
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    made = Served()
-    thread = threading.Thread(target=made.loop.run_forever)
-    thread.start()
-    yield made
-    made.loop.call_soon_threadsafe(made.loop.stop)
-    thread.join()
+    with Served().running() as made:
+        yield made
+    assert made.problems == []
 
 
 def test_an_answer_says_that_no_model_ran_and_which_pod_answered(served: Served) -> None:
@@ -180,3 +199,12 @@ def test_a_body_in_chunks_is_read(served: Served) -> None:
         answer = connection.getresponse()
         assert (answer.status, json.loads(answer.read())["model"]) == (200, "m")
         pieces = iter([CHAT.encode()])
+
+
+def test_a_connection_that_is_open_at_the_end_is_closed_without_an_error() -> None:
+    with Served().running() as served:
+        connection = http.client.HTTPConnection(PODS[0], served.ports[PODS[0]], timeout=10)
+        connection.request("GET", "/health")
+        assert connection.getresponse().read() == b""
+    assert served.problems == []
+    assert connection.sock.recv(1) == b""

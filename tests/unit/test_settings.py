@@ -185,7 +185,7 @@ def test_settings_cannot_be_changed() -> None:
     settings = parse(VALID, secret=frozenset()).settings
     assert settings is not None
     with pytest.raises(ValidationError):
-        settings.model = "other"  # pyright: ignore[reportAttributeAccessIssue]  the point of it
+        settings.model = "other"
 
 
 def test_declared_defaults_are_those_of_the_models() -> None:

@@ -47,7 +47,7 @@ def test_a_gate_refuses_with_its_reason(
     assert reason in refusal(model, [one], **asked)
 
 
-def test_the_stack_s_own_node_selector_counts_for_the_gates() -> None:
+def test_the_stack_s_own_node_selector_counts_too() -> None:
     asked = (("kubernetes.io/arch", "arm64"),)
     assert "amd64; the node selector asks for arm64" in refusal(
         SEVEN, [preset("l4")], node_selector=asked
