@@ -137,7 +137,7 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], code: int, text:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -213,6 +213,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None:
             return self._send(self.hub.answer(request))
         time.sleep(fault.delay)
+        if fault.held:
+            fault.held.wait()
         if fault.hang_up:
             self.close_connection = True
             return None
