@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from settings.schedules import Schedule, Zone
-from settings.values import DnsLabel, Section, rule
+from settings.values import DnsLabel, DnsSubdomain, SecretKey, Section, rule
 
 _ADDRESS = re.compile(
     r"https?://([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?)(:[0-9]{1,5})?(/[\w./-]*)?"
@@ -30,10 +30,21 @@ def _check_address(value: str) -> str:
 Address = Annotated[str, AfterValidator(_check_address)]
 
 
+class PrometheusToken(Section):
+    """A bearer token that Prometheus asks for, in a Secret that KEDA reads."""
+
+    name: DnsSubdomain = Field(description="Secret in the app's namespace")
+    key: SecretKey = Field(default="token", description="its entry that is the bearer token")
+    ca_key: SecretKey | None = Field(
+        default=None, description="its entry that is the CA of the address, if that is not public"
+    )
+
+
 class Prometheus(Section):
     """Where metrics of the server's pods are; KEDA asks there."""
 
     address: Address = Field(description="URL that KEDA reaches, without `/api/v1`")
+    token_secret: PrometheusToken | None = None
 
 
 class Cron(Section):

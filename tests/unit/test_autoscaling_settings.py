@@ -41,6 +41,10 @@ def keys(**asked: Any) -> list[str]:
         ({"cron": [OFFICE, OFFICE | {"replicas": 6}]}, "cron[1].replicas"),
         ({"fallback": {"replicas": 6}}, "fallback.replicas"),
         (
+            {"prometheus": {**PROMETHEUS, "tokenSecret": {"name": "reader", "caKey": "ca.crt"}}},
+            "prometheus.tokenSecret.caKey",
+        ),
+        (
             {"coldStart": {"placeholder": {}, "fallback": {"service": "small", "port": 80}}},
             "coldStart.fallback",
         ),
