@@ -77,6 +77,8 @@ def test_a_prometheus_that_asks_for_a_token_is_read_with_that_of_the_secret(
         put_secret(full_sandbox, "wrong", authority)
         stack.up()
         full_sandbox.eventually("Failing", *of_app, health)
+        told = stack.execute("python", "-m", "cluster", "diagnose", "--stack", STACK)
+        assert "autoscaler: requests-waiting cannot be read" in told.stdout, told.stderr
         put_secret(full_sandbox, TOKEN, authority)
         full_sandbox.eventually("Happy", *of_app, health)
         # Eight wait, and five are for one replica.
