@@ -56,10 +56,10 @@ class Autoscaling(Section):
         default=100, ge=1, le=1_000_000, description="target per replica"
     )
     window_seconds: int = Field(
-        default=60, ge=1, le=3600, description="over which the rate is averaged"
+        default=60, ge=1, le=86400, description="over which the rate is averaged"
     )
     granularity_seconds: int = Field(
-        default=1, ge=1, le=3600, description="step within that window"
+        default=1, ge=1, le=86400, description="step within that window"
     )
     scale_down_seconds: int = Field(
         default=300, ge=0, le=3600, description="calm before a replica is taken away"
