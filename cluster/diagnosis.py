@@ -14,7 +14,9 @@ from cluster.observed import (
     read_events,
     read_nodes,
     read_pods,
+    read_scaled_object,
 )
+from cluster.scaling_diagnosis import scaler_lines
 from planning.names import Names, app_selector
 
 _GPU_RESOURCES = ("amd.com/gpu", "nvidia.com/gpu")
@@ -23,7 +25,7 @@ _PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
 
 
 def diagnose(client: Client, names: Names) -> list[str]:
-    """Describe the app's pods, their events, and the pools that a pending one could use.
+    """Describe the app's pods, their events, the pools that a pending one could use, and scaling.
 
     Args:
         client: a client of the app's cluster.
@@ -32,9 +34,10 @@ def diagnose(client: Client, names: Names) -> list[str]:
     # The server's pods, and those of the download before it.
     namespace = names.namespace
     pods = sorted(read_pods(client, namespace, app_selector(names)), key=lambda pod: pod.name)
+    scaling = list(scaler_lines(read_scaled_object(client, namespace, names.app)))
     if not pods:
-        return [f"namespace {namespace} has no pod of {names.app}"]
-    lines: list[str] = []
+        return [f"namespace {namespace} has no pod of {names.app}", *scaling]
+    lines = scaling
     for pod in pods:
         lines.append(f"pod {pod.name}: {pod.phase}" + (f" on {pod.node}" if pod.node else ""))
         lines += [f"  {line}" for line in event_lines(read_events(client, namespace, pod.name))]

@@ -219,6 +219,11 @@ def _scaler(kind: str, item: dict[str, Any]) -> ObservedScaler:
     )
 
 
+def read_scaled_object(client: Client, namespace: str, name: str) -> dict[str, Any] | None:
+    """Read a ScaledObject; None where there is none of this name."""
+    return _found(client, _SCALED_OBJECT, name, namespace=namespace)
+
+
 def read_claim(client: Client, namespace: str, name: str) -> HeldClaim | None:
     """Read a claim; None where there is none of this name."""
     claim = _found(client, PersistentVolumeClaim, name, namespace=namespace)

@@ -13,6 +13,7 @@ from manifests.scaling import (
     interceptor_route,
     scaled_object,
     scaling_metadata,
+    trigger_authentication,
 )
 from planning.plan import Plan
 from planning.scaling import Scaling
@@ -29,7 +30,10 @@ class RpsAutoscalerArgs:
 
 
 class RpsAutoscaler(pulumi.ComponentResource):
-    """An InterceptorRoute, or the HTTPScaledObject of older add-ons, with its ScaledObject."""
+    """An InterceptorRoute, or the HTTPScaledObject of older add-ons, with its ScaledObject.
+
+    A TriggerAuthentication stands beside them where Prometheus asks for a token.
+    """
 
     route: CustomResource
     """What the interceptor forwards by: without it, it answers 404."""
@@ -47,6 +51,9 @@ class RpsAutoscaler(pulumi.ComponentResource):
         self.route = self._declare(f"{name}-route", plan, counted(plan, scaling), args.after)
         # After a change of kind it asks for what exists by then.
         after = (*args.after, args.workload, self.route)
+        if scaling.prometheus_token is not None:
+            shows = trigger_authentication(scaling.prometheus_token)
+            after = (*after, self._declare(f"{name}-prometheus", plan, shows, args.after))
         self._declare(f"{name}-scaler", plan, scaled_object(plan, scaling), after)
         self.register_outputs(shown)
 

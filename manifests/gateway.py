@@ -82,7 +82,7 @@ def _route(plan: Plan, exposure: GatewayExposure) -> GatewayResource:
 
 def _longest_seconds(plan: Plan) -> int:
     """Seconds of the longest answer, after the wait for a first pod where there may be none."""
-    return plan.request_seconds + (plan.start.seconds if plan.scaling else 0)
+    return plan.request_seconds + (plan.scaling.cold_start.wait_seconds if plan.scaling else 0)
 
 
 def _filter(middleware: MiddlewareReference) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from planning.exposure import API_PATH
 from planning.names import PORT
 from planning.plan import Plan
 from planning.scaling import Scaling, Steps, go_duration
-from planning.triggers import Trigger
+from planning.triggers import PrometheusToken, Trigger
 
 _ANY_IN_FLIGHT = 1_000_000
 """A target that no load reaches, of a metric that tells whether a request is being answered."""
@@ -113,7 +113,7 @@ def scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
         "minReplicaCount": scaling.min_replicas,
         "maxReplicaCount": scaling.max_replicas,
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(scaling)}},
-        "triggers": [_requests(plan, scaling), *map(_trigger, scaling.triggers)],
+        "triggers": [_requests(plan, scaling), *(_trigger(plan, t) for t in scaling.triggers)],
     }
     if scaling.idle_replicas is not None:
         spec["idleReplicaCount"] = scaling.idle_replicas
@@ -160,13 +160,29 @@ def _requests(plan: Plan, scaling: Scaling) -> dict[str, Any]:
     }
 
 
-def _trigger(trigger: Trigger) -> dict[str, Any]:
+def _trigger(plan: Plan, trigger: Trigger) -> dict[str, Any]:
     return {
         "type": trigger.type,
         "name": trigger.name,
         "metricType": trigger.metric_type,
         "metadata": dict(trigger.metadata),
+        **({"authenticationRef": {"name": plan.names.app}} if trigger.token else {}),
     }
+
+
+def trigger_authentication(token: PrometheusToken) -> ScalingResource:
+    """Build what makes KEDA show Prometheus a bearer token, and trust its certificate."""
+    entries = {"bearerToken": token.entry, "ca": token.ca_entry}
+    references = [
+        {"parameter": parameter, "name": token.secret_name, "key": entry}
+        for parameter, entry in entries.items()
+        if entry is not None
+    ]
+    return ScalingResource(
+        api_version="keda.sh/v1alpha1",
+        kind="TriggerAuthentication",
+        spec={"secretTargetRef": references},
+    )
 
 
 def http_scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:

@@ -7,6 +7,7 @@ others opens what one component needs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
 
 from planning.auth import PROXY_PORT
 from planning.download import has_download
@@ -159,6 +160,23 @@ def _controller_namespaces(names: Names, settings: StackSettings) -> tuple[str, 
 def _monitoring_namespaces(asked: Network) -> tuple[str, ...]:
     given = asked.monitoring_namespaces
     return ("monitoring",) if given is None else given
+
+
+def monitoring_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn where the autoscaler asks a Prometheus that the server's pods may not let in."""
+    scaling, asked = settings.autoscaling, settings.network
+    reads = scaling.enabled and asked.enabled and scaling.reads_prometheus
+    if not reads or scaling.prometheus is None:
+        return
+    # Another host than <service>.<namespace>[.svc...] may be anywhere.
+    _, *inside = (urlsplit(scaling.prometheus.address).hostname or "").split(".")
+    named = _monitoring_namespaces(asked)
+    if inside and inside[1:2] in ([], ["svc"]) and inside[0] not in named:
+        yield (
+            f"network.monitoringNamespaces: the Prometheus of autoscaling.prometheus is in "
+            f"namespace {inside[0]}, and /metrics is open to {' and '.join(named) or 'nobody'}; "
+            "name the namespace of what scrapes the pods, or the signals stay unknown"
+        )
 
 
 def _namespaces(names: Names, settings: StackSettings) -> Iterator[NamedNamespace]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planning.names import Names
-from planning.triggers import Trigger, plan_triggers
+from planning.triggers import PrometheusToken, Trigger, plan_triggers
 from settings.autoscaling import Autoscaling, Interceptor
 from settings.models import StackSettings
 from settings.triggers import ColdStart as ColdStartSettings
@@ -67,6 +67,11 @@ class Scaling:
     interceptor_host: str
     interceptor_port: int
     scaler_address: str
+
+    @property
+    def prometheus_token(self) -> PrometheusToken | None:
+        """What KEDA shows Prometheus, None where it asks none or without a token."""
+        return next((trigger.token for trigger in self.triggers if trigger.token), None)
 
 
 def go_duration(seconds: int) -> str:

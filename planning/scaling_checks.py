@@ -48,6 +48,17 @@ def _beyond(asked: Autoscaling, room: int) -> Mistake:
     )
 
 
+def unused_warnings(asked: Autoscaling) -> Iterator[str]:
+    """Warn of keys that wait for `enabled`, unless the stack says that they are to."""
+    if "enabled" in asked.model_fields_set or not asked.model_fields_set:
+        return
+    keys = asked.model_dump(by_alias=True, include=asked.model_fields_set)
+    yield (
+        f"autoscaling.enabled: is not set, so that autoscaling.{', autoscaling.'.join(keys)} does "
+        "nothing; set it to true, or to false to keep autoscaling off without this warning"
+    )
+
+
 def scaling_warnings(
     scaling: Scaling | None, sizing: Sizing | None, *, memory_bandwidth: int
 ) -> Iterator[str]:

@@ -14,7 +14,7 @@ from planning.exposure import Exposure, ingress_warnings, plan_exposure
 from planning.facts import catalogue_model, is_catalogued
 from planning.gate import gate_notes
 from planning.names import Names
-from planning.network import plan_network
+from planning.network import monitoring_warnings, plan_network
 from planning.overrides import overrides_of
 from planning.placement import plan_placement
 from planning.plan import (
@@ -30,7 +30,7 @@ from planning.pod_security import security_warning
 from planning.presets import Choice, choose
 from planning.rollout import plan_rollout, start_budget
 from planning.scaling import Scaling, plan_scaling
-from planning.scaling_checks import scaling_warnings, within_capacity
+from planning.scaling_checks import scaling_warnings, unused_warnings, within_capacity
 from planning.serving import Served, serve
 from planning.token import plan_token
 from planning.units import GIB
@@ -187,6 +187,8 @@ def _warnings(
         *served.warnings,
         *_revision_warnings(model, revision, settings),
         *ingress_warnings(settings.ingress),
+        *unused_warnings(settings.autoscaling),
+        *monitoring_warnings(settings),
         *security_warning(settings.cache.kind, settings.namespace.name),
     )
 

@@ -25,6 +25,15 @@ MetricType = Literal["AverageValue", "Value"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusToken:
+    """Entries of a Secret in the app's namespace: a bearer token, and a CA or None."""
+
+    secret_name: str
+    entry: str
+    ca_entry: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
     """One trigger; the metric type says whether its value is a total or a gauge of all pods."""
 
@@ -32,6 +41,7 @@ class Trigger:
     name: str
     metric_type: MetricType
     metadata: Pairs
+    token: PrometheusToken | None = None
 
 
 def plan_triggers(names: Names, asked: Autoscaling) -> tuple[Trigger, ...]:
@@ -58,6 +68,7 @@ def plan_triggers(names: Names, asked: Autoscaling) -> tuple[Trigger, ...]:
             name=name,
             metric_type=metric_type,
             metadata=_read(asked, query, target),
+            token=_token(asked),
         )
         for name, metric_type, query, target in metrics
         if target is not None
@@ -67,12 +78,20 @@ def plan_triggers(names: Names, asked: Autoscaling) -> tuple[Trigger, ...]:
 
 def _read(asked: Autoscaling, query: str, target: float) -> Pairs:
     return (
+        *((("authModes", "bearer"),) if _token(asked) else ()),
         # Where there may be no pods, nothing to scrape is no failure.
         ("ignoreNullValues", str(asked.goes_to_zero).lower()),
         ("query", query),
         ("serverAddress", asked.prometheus.address if asked.prometheus else ""),
         ("threshold", str(target)),
     )
+
+
+def _token(asked: Autoscaling) -> PrometheusToken | None:
+    token = asked.prometheus.token_secret if asked.prometheus else None
+    if token is None:
+        return None
+    return PrometheusToken(secret_name=token.name, entry=token.key, ca_entry=token.ca_key)
 
 
 def pods(names: Names) -> str:

@@ -48,13 +48,19 @@ class Autoscaling(Section):
 
     enabled: bool = Field(default=False, description="replicas by request rate, with KEDA")
     min_replicas: int = Field(default=1, ge=0, description="fewest replicas; 0 scales to zero")
-    max_replicas: int = Field(default=5, ge=1, description="most replicas")
+    max_replicas: int = Field(default=5, ge=1, le=1000, description="most replicas")
     idle_replicas: Literal[0] | None = Field(
         default=None, description="`0`: none without any load, and `minReplicas` as soon as any"
     )
-    requests_per_second: int = Field(default=100, ge=1, description="target per replica")
-    window_seconds: int = Field(default=60, ge=1, description="over which the rate is averaged")
-    granularity_seconds: int = Field(default=1, ge=1, description="step within that window")
+    requests_per_second: int = Field(
+        default=100, ge=1, le=1_000_000, description="target per replica"
+    )
+    window_seconds: int = Field(
+        default=60, ge=1, le=86400, description="over which the rate is averaged"
+    )
+    granularity_seconds: int = Field(
+        default=1, ge=1, le=86400, description="step within that window"
+    )
     scale_down_seconds: int = Field(
         default=300, ge=0, le=3600, description="calm before a replica is taken away"
     )
@@ -70,7 +76,7 @@ class Autoscaling(Section):
         default=None, gt=0, le=1, description="target of the mean share of KV cache in use"
     )
     time_to_first_token_seconds: float | None = Field(
-        default=None, gt=0, description="target that 95 of 100 requests keep"
+        default=None, gt=0, le=3600, description="target that 95 of 100 requests keep"
     )
     prometheus: Prometheus | None = None
     cron: tuple[Cron, ...] = Field(default=(), description="replicas at certain times")

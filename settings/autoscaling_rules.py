@@ -66,6 +66,15 @@ def _signals(scaling: Autoscaling) -> Iterator[Mistake]:
             "metrics of vLLM, which KEDA reads from Prometheus",
             remedy="set prometheus.address to the URL of one that scrapes the server's pods",
         )
+    prometheus = scaling.prometheus
+    token = prometheus.token_secret if prometheus else None
+    if prometheus and token and token.ca_key and not prometheus.address.startswith("https:"):
+        yield Mistake(
+            key="autoscaling.prometheus.tokenSecret.caKey",
+            wrong=f"is set for {prometheus.address}",
+            rule="only an https address has a certificate",
+            remedy="remove it, or set prometheus.address to the https one",
+        )
     for index, cron in enumerate(scaling.cron):
         key = f"autoscaling.cron[{index}]"
         if cron.start == cron.end:

@@ -132,7 +132,7 @@ def _unknown_key(location: tuple[int | str, ...]) -> Mistake:
 def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
     context = detail.get("ctx", {})
     if kind == "literal_error":
-        near = did_you_mean(text, str(context["expected"]).replace("'", "").split(" or "))
+        near = did_you_mean(text, re.findall("'([^']*)'", str(context["expected"])))
         remedy = f"did you mean '{near}'?" if near else "choose one of them"
         return f"it is {context['expected']}", remedy
     if kind == "rule":

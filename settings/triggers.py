@@ -6,47 +6,45 @@ import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
-from settings.values import Section
+from settings.schedules import Schedule, Zone
+from settings.values import DnsLabel, DnsSubdomain, SecretKey, Section, rule
 
-_FIELD = r"[0-9A-Za-z*/,?-]+"
-_SCHEDULE = re.compile(rf"{_FIELD}( {_FIELD}){{4}}")
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
-_ADDRESS = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?(/[\w./-]*)?")
-
-
-def _refused(message: str) -> PydanticCustomError:
-    return PydanticCustomError("rule", "{message}", {"message": message})
-
-
-def _check_schedule(value: str) -> str:
-    if not _SCHEDULE.fullmatch(value):
-        raise _refused("is five fields with single spaces (minute hour day month weekday)")
-    return value
-
-
-def _check_zone(value: str) -> str:
-    if not _ZONE.fullmatch(value):
-        raise _refused("is a name of the IANA time zone database, such as Europe/Berlin or UTC")
-    return value
+_ADDRESS = re.compile(
+    r"https?://([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?)(:[0-9]{1,5})?(/[\w./-]*)?"
+)
+_API = "/api/v1"
 
 
 def _check_address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value) or value.endswith("/"):
-        raise _refused("is http:// or https:// with a host, and no slash at its end")
+    found = _ADDRESS.fullmatch(value)
+    if found is None or ".." in found[1] or value.endswith("/"):
+        raise rule("is http:// or https:// with a host, and no slash at its end")
+    if found[3] and not 1 <= int(found[3][1:]) <= 65535:
+        raise rule("has a port from 1 to 65535")
+    if value.endswith((_API, f"{_API}/query")):
+        raise rule(f"ends before {_API}, which KEDA adds")
     return value
 
 
-Schedule = Annotated[str, AfterValidator(_check_schedule)]
-Zone = Annotated[str, AfterValidator(_check_zone)]
 Address = Annotated[str, AfterValidator(_check_address)]
+
+
+class PrometheusToken(Section):
+    """A bearer token that Prometheus asks for, in a Secret that KEDA reads."""
+
+    name: DnsSubdomain = Field(description="Secret in the app's namespace")
+    key: SecretKey = Field(default="token", description="its entry that is the bearer token")
+    ca_key: SecretKey | None = Field(
+        default=None, description="its entry that is the CA of the address, if that is not public"
+    )
 
 
 class Prometheus(Section):
     """Where metrics of the server's pods are; KEDA asks there."""
 
     address: Address = Field(description="URL that KEDA reaches, without `/api/v1`")
+    token_secret: PrometheusToken | None = None
 
 
 class Cron(Section):
@@ -64,20 +62,22 @@ class MetricsFallback(Section):
     replicas: int | None = Field(
         default=None, ge=1, description="never fewer; default: none added or taken away"
     )
-    failures: int = Field(default=3, ge=0, description="reads that fail in a row before that")
+    failures: int = Field(
+        default=3, ge=0, le=1000, description="reads that fail in a row before that"
+    )
 
 
 class FallbackService(Section):
     """A Service of the app's namespace that answers where no replica is ready in time."""
 
-    service: str = Field(description="name of a Service in the app's namespace")
+    service: DnsLabel = Field(description="name of a Service in the app's namespace")
     port: int = Field(ge=1, le=65535, description="its port")
 
 
 class Placeholder(Section):
     """An answer at once, instead of a wait."""
 
-    status_code: int = Field(default=503, ge=100, le=599, description="HTTP status")
+    status_code: int = Field(default=503, ge=200, le=599, description="HTTP status")
     body: str = Field(default="", max_length=32768, description="text of the answer")
 
 

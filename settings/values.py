@@ -24,63 +24,62 @@ def _plain_to_text(value: object) -> object:
     return value
 
 
-def _rule(message: str) -> PydanticCustomError:
+def rule(message: str) -> PydanticCustomError:
+    """Refuse a value, with what it must be as the rule of the mistake."""
     return PydanticCustomError("rule", "{message}", {"message": message})
 
 
 def _check_quantity(value: str) -> str:
     if not _QUANTITY.fullmatch(value):
-        raise _rule("is a Kubernetes quantity in canonical form, such as 8, 500m or 32Gi")
+        raise rule("is a Kubernetes quantity in canonical form, such as 8, 500m or 32Gi")
     return value
 
 
 def _check_absolute(value: str) -> str:
     if not value.startswith("/") or ".." in value.split("/"):
-        raise _rule("is an absolute path without '..'")
+        raise rule("is an absolute path without '..'")
     return value
 
 
 def _check_dns_label(value: str) -> str:
     if len(value) > 63 or not _DNS_LABEL.fullmatch(value):
-        raise _rule("is a DNS label: a-z, 0-9 and '-', at most 63 characters")
+        raise rule("is a DNS label: a-z, 0-9 and '-', at most 63 characters")
     return value
 
 
 def _check_dns_subdomain(value: str) -> str:
     if len(value) > 253 or not all(_DNS_LABEL.fullmatch(label) for label in value.split(".")):
-        raise _rule("is a DNS subdomain: a-z, 0-9 and '-', joined by dots, at most 253 characters")
+        raise rule("is a DNS subdomain: a-z, 0-9 and '-', joined by dots, at most 253 characters")
     return value
 
 
 def _check_secret_key(value: str) -> str:
     if len(value) > 253 or not _SECRET_KEY.fullmatch(value):
-        raise _rule("is an entry of a Secret: letters, digits, '-', '_' and '.'")
+        raise rule("is an entry of a Secret: letters, digits, '-', '_' and '.'")
     return value
 
 
 def _check_duration(value: str) -> str:
     if not _DURATION.fullmatch(value):
-        raise _rule("is a duration of hours, minutes and seconds, such as 1h0m0s")
+        raise rule("is a duration of hours, minutes and seconds, such as 1h0m0s")
     return value
 
 
 def _check_url(value: str) -> str:
     if not _URL.fullmatch(value):
-        raise _rule("is an address with http:// or https://, and without a user or password")
+        raise rule("is an address with http:// or https://, and without a user or password")
     return value
 
 
 def _check_image(value: str) -> str:
     if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
-        raise _rule(
-            "is an image with a fixed tag or digest; 'latest' changes under a running stack"
-        )
+        raise rule("is an image with a fixed tag or digest; 'latest' changes under a running stack")
     return value
 
 
 def _check_revision(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", value):
-        raise _rule("is a commit sha of 40 hex digits; a branch changes under a running stack")
+        raise rule("is a commit sha of 40 hex digits; a branch changes under a running stack")
     return value
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from sandbox.state import CONTEXT, HIGHEST_OFFSET, REPOSITORY
 from tools import locate
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
+"""Of a test that waits for what comes within seconds on an idle machine."""
 
 
 class Sandbox:

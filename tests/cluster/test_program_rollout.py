@@ -3,15 +3,16 @@
 import json
 import subprocess
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
 
-from tests.cluster.sandboxes import Sandbox
+from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 from tests.pulumi_project import STACK, PulumiProject, committed_stack_file
 from tools import locate
 
@@ -108,7 +109,7 @@ class Rolling:
 
     def settled(self, count: int, after: frozenset[str] = frozenset()) -> frozenset[str]:
         """Names of the pods, once as many are Running and those of before are gone."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             pods = self.pods()
             running = all(pod["status"]["phase"] == "Running" for pod in pods.values())
@@ -119,21 +120,42 @@ class Rolling:
 
     @contextmanager
     def watch(self, known: frozenset[str]) -> Generator[Watched]:
-        """Watch the pods; what was seen can be read when the block ends."""
+        """Watch the pods; what was seen until the block ends can be read then."""
         watched = Watched()
         command = [str(locate.program("kubectl")), f"--kubeconfig={self.sandbox.kubeconfig}"]
         command += ["get", "pods", f"--namespace={NAMESPACE}", SERVER, "--output=json"]
-        with subprocess.Popen(
-            [*command, "--watch", "--output-watch-events"], stdout=subprocess.PIPE, text=True
-        ) as process:
+        with (
+            NamedTemporaryFile() as seen,
+            subprocess.Popen(
+                [*command, "--watch", "--output-watch-events"], stdout=seen
+            ) as process,
+        ):
             try:
+                text_with(Path(seen.name), known)
                 yield watched
-                time.sleep(1)
+                # Whatever came before this mark has been seen once the mark has.
+                mark = f"watched-until-{time.time_ns()}"
+                self.sandbox.kubectl(
+                    "label",
+                    "pods",
+                    f"--namespace={NAMESPACE}",
+                    SERVER,
+                    "--overwrite",
+                    f"watched={mark}",
+                )
+                watched.text = text_with(Path(seen.name), [mark])
             finally:
                 process.terminate()
-            assert process.stdout is not None
-            watched.text = process.stdout.read()
         watched.read(known)
+
+
+def text_with(file: Path, parts: Iterable[str]) -> str:
+    """A watch's events, once the texts are among them and the last event is whole."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (text := file.read_text()).endswith("}\n") or any(p not in text for p in parts):
+        assert time.monotonic() < deadline, parts
+        time.sleep(0.1)
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +182,7 @@ def test_on_a_full_pool_a_change_completes_and_the_old_pod_goes_first(rolling: R
     old = rolling.settled(1)
     with rolling.watch(old) as watched:
         rolling.up(maxModelLen="8192")
-    rolling.settled(1, after=old)
+        rolling.settled(1, after=old)
     assert watched.before(("old", "left"), ("new", "came"))
     assert watched.most == 1
 
@@ -171,7 +193,7 @@ def test_with_spare_capacity_a_new_pod_is_ready_before_the_old_one_leaves(rollin
     old = rolling.settled(1)
     with rolling.watch(old) as watched:
         rolling.up(maxModelLen="8192")
-    rolling.settled(1, after=old)
+        rolling.settled(1, after=old)
     assert watched.before(("new", "ready"), ("old", "leaves"))
     assert watched.most == 2
 

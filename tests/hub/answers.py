@@ -1,6 +1,7 @@
 """What a client asks of the Hub stand-in, what it answers, and what may go wrong in between."""
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,8 +24,9 @@ class Request:
 class Fault:
     """What goes wrong for the next `times` requests in whose path the pattern `where` is found.
 
-    `delay` seconds pass before the answer; `status` replaces it; `cut_after` bytes of the body the
-    connection drops; with `drip` a byte follows every so many seconds, without end.
+    `delay` seconds pass before the answer, or the time until `held` is set; `status` replaces it;
+    `cut_after` bytes of the body the connection drops; with `drip` a byte follows every so many
+    seconds, without end.
     """
 
     where: str
@@ -33,6 +35,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
     delay: float = 0.0
+    held: threading.Event | None = None
     hang_up: bool = False
     cut_after: int | None = None
     drip: float = 0.0

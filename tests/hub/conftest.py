@@ -11,8 +11,11 @@ from tests.hub.downloads import Program
 from tests.hub.repositories import READER, STRANGER
 from tests.hub.stand_in import HubStandIn, running_hub
 
-IMPATIENT = Patience(answer=0.2, pauses=(0.01, 0.02), total=2.0)
-"""The same waiting in a fraction of the time."""
+IMPATIENT = Patience(answer=10.0, pauses=(0.01, 0.02), total=60.0)
+"""The same attempts without the pauses between them."""
+
+HASTY = Patience(answer=0.2, pauses=(0.01, 0.02), total=10.0)
+"""For a Hub that never answers; one that does may take longer on a busy machine."""
 
 
 @pytest.fixture

@@ -67,6 +67,15 @@ HF_FILES = {
 }
 
 
+WRITING_OFTEN = """
+import sys
+from huggingface_hub import constants
+constants.DOWNLOAD_CHUNK_SIZE = 1 << 16
+from downloader import __main__ as program
+sys.exit(program.main())
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """The command line, with a cache of its own."""
@@ -86,6 +95,16 @@ class Program:
         return subprocess.Popen(
             [sys.executable, "-m", "downloader", *self.command(*arguments)],
             env=self.environment(**variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start_writing_often(self) -> subprocess.Popen[str]:
+        """Start it so that each 64 KiB are written, where the library collects 10 MiB."""
+        return subprocess.Popen(
+            [sys.executable, "-c", WRITING_OFTEN, *self.command()],
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -137,7 +156,7 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], code: int, text:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -37,7 +37,7 @@ class HubStandIn:
 
     `repositories` and `tokens` may be changed between requests. Large files are redirected to
     `storage_host`, another name of the loopback, so that a leaked token would show. `pace` seconds
-    pass before each MiB of a file.
+    pass before each MiB of a file, and while `withholds` is set the last one is not sent.
     """
 
     def __init__(self, repositories: list[Repository], tokens: frozenset[str]) -> None:
@@ -47,6 +47,7 @@ class HubStandIn:
         self.requests: list[Request] = []
         self.supports_ranges = True
         self.pace = 0.0
+        self.withholds = False
         self.port = 0
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -213,6 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None:
             return self._send(self.hub.answer(request))
         time.sleep(fault.delay)
+        if fault.held:
+            fault.held.wait()
         if fault.hang_up:
             self.close_connection = True
             return None
@@ -240,9 +243,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body[:length])
             return
         stop = min(answer.stop, answer.start + length)
+        withholds = self.hub.withholds and answer.file.size > CHUNK
+        if withholds:
+            stop = min(stop, answer.file.size - CHUNK)
         for position in range(answer.start, stop, CHUNK):
             time.sleep(self.hub.pace)
             self.wfile.write(answer.file.read(position, min(position + CHUNK, stop)))
+        if withholds:
+            # Until the client is gone.
+            self.rfile.read(1)
+            self.close_connection = True
 
     def _drip(self, pause: float) -> None:
         """A body that never ends, one byte at a time: no read ever times out."""

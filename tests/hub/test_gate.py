@@ -16,7 +16,7 @@ from planning.stack import make_plan
 from tests.choices import only, preset, stack_settings
 from tests.hub.answers import Fault
 from tests.hub.checkpoints import mistral_7b_files
-from tests.hub.conftest import IMPATIENT, READER, STRANGER
+from tests.hub.conftest import HASTY, IMPATIENT, READER, STRANGER
 from tests.hub.repositories import Repository
 from tests.hub.stand_in import HubStandIn
 
@@ -157,7 +157,6 @@ def test_a_token_that_only_the_cluster_knows_is_said_to_be_untried(
         (Fault(where=".", times=9, status=403), "it lacks the right"),
         (Fault(where=".", times=9, status=200, body=b"<html>"), "it is not JSON"),
         (Fault(where=".", times=9, hang_up=True), "the connection broke off"),
-        (Fault(where=".", times=9, delay=1), "no answer came in time"),
     ],
 )
 def test_a_hub_that_does_not_answer_is_one_warning(
@@ -168,6 +167,14 @@ def test_a_hub_that_does_not_answer_is_one_warning(
     (warning,) = attempt(GATED)
     assert warning.startswith(f"checkAccess: the gate of {GATED} was not tried: {reason}")
     assert "\n" not in warning
+
+
+def test_a_hub_that_keeps_silent_is_one_warning(hub: HubStandIn) -> None:
+    publish(hub, GATED)
+    hub.play(Fault(where=".", times=9, delay=60))
+    settings = stack_settings([preset("l4")], model=GATED)
+    (warning,) = check_gate(settings, catalogue_model(GATED), token=None, patience=HASTY)
+    assert warning.startswith(f"checkAccess: the gate of {GATED} was not tried: no answer came in")
 
 
 def test_no_connection_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +200,7 @@ def test_a_hub_that_never_ends_its_answer_holds_a_preview_for_seconds(hub: HubSt
     began = time.monotonic()
     (warning,) = check_gate(settings, catalogue_model(GATED), token=None)
     assert "no complete answer within 5 seconds" in warning
-    assert time.monotonic() - began < PATIENCE.total + 5
+    assert time.monotonic() - began < PATIENCE.total + 20
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 """Keys of `autoscaling` by what counts the requests."""
 
-_LITTLE_SECONDS, _MUCH_SECONDS = 16, 24
-SETTLED_SECONDS = 20
-"""After which 250 requests/s are served by as many replicas as they ask for."""
+_LITTLE_SECONDS = 16
+STAY_SECONDS = QUICK["windowSeconds"] + 5
+"""In which the autoscaler, which looks each 5 s here, would leave a count that it does not want."""
 
-_MORE_SECONDS = SETTLED_SECONDS + 30
-"""And as long again as two `pulumi up` take, and the window after them."""
+LONGEST_SECONDS = 300
+"""Of a load that is stopped once it has shown what it is for, however slow the machine is."""
 
-_PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ class History:
     """A load, the replicas, and what Pulumi did meanwhile.
 
     `five_seconds` and `one_seconds` are those from the begin and the end of the great load to the
-    desire of five replicas and of one. `switches` are the times at which autoscaling had been
-    switched off and on again.
+    desire of five replicas and of one. `settled` is when three were ready for the last load, and
+    `switches` are the times at which autoscaling had been switched off and on again.
     """
 
     phases: dict[int, Phase]
@@ -54,6 +54,7 @@ class History:
     turns: list[Turn]
     five_seconds: float
     one_seconds: float
+    settled: float
     switches: tuple[float, float]
     ended: float
 
@@ -72,18 +73,23 @@ def play(app: LoadedApp, **autoscaling: Any) -> History:
     """
     with app.watch() as watch:
         with PulumiTurns(app.project) as pulumi:
-            little = _sent(app.send(LITTLE, _LITTLE_SECONDS))
-            load = app.send(MUCH, _MUCH_SECONDS)
-            five = watch.until(5, since=load.began, patience_seconds=_PATIENCE_SECONDS)
-            much = _sent(load)
-            one = watch.until(1, since=load.ends, patience_seconds=_PATIENCE_SECONDS)
-            load = app.send(MORE, _MORE_SECONDS)
-            time.sleep(max(0.0, load.began + SETTLED_SECONDS - time.time()))
+            load = app.send(LITTLE, _LITTLE_SECONDS)
+            little = _phase(load, ended=load.ends)
+            load = app.send(MUCH, LONGEST_SECONDS)
+            five = watch.until(5, since=load.began, patience_seconds=PATIENCE_SECONDS)
+            time.sleep(STAY_SECONDS)
+            much = _phase(load, ended=load.stop())
+            one = watch.until(1, since=much.ended, patience_seconds=PATIENCE_SECONDS)
+            load = app.send(MORE, LONGEST_SECONDS)
+            watch.until(3, since=load.began, patience_seconds=PATIENCE_SECONDS)
+            settled = time.time()
+            time.sleep(STAY_SECONDS)
         app.set_up(enabled=False, **autoscaling)
         off = time.time()
         app.set_up(enabled=True, **autoscaling)
         on = time.time()
-        more = _sent(load)
+        time.sleep(STAY_SECONDS)
+        more = _phase(load, ended=load.stop())
         ended = time.time()
     return History(
         phases={LITTLE: little, MUCH: much, MORE: more},
@@ -91,11 +97,12 @@ def play(app: LoadedApp, **autoscaling: Any) -> History:
         turns=pulumi.turns,
         five_seconds=five,
         one_seconds=one,
+        settled=settled,
         switches=(off, on),
         ended=ended,
     )
 
 
-def _sent(load: Load) -> Phase:
+def _phase(load: Load, *, ended: float) -> Phase:
     answers = load.answers()
-    return Phase(rate=load.rate, began=load.began, ended=load.ends, answers=answers)
+    return Phase(rate=load.rate, began=load.began, ended=ended, answers=answers)

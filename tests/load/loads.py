@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,6 +56,14 @@ class Load:
     def ends(self) -> float:
         """When the last request is sent, in s since the epoch."""
         return self.began + self.seconds
+
+    def stop(self) -> float:
+        """Send no more, and return when that was (s since the epoch); what is under way goes on."""
+        pid = self.process.pid
+        # nsenter waits for vegeta, and passes no signal on.
+        child = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(int(child[0]) if child else pid, signal.SIGINT)
+        return time.time()
 
     def answers(self) -> list[Answer]:
         """Wait for the end of the load, and return an answer for each request in order.

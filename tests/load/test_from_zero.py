@@ -37,6 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"the small model")
 server = ThreadingHTTPServer(("127.0.0.1", {SMALL_MODEL_PORT}), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
+print("serves", flush=True)
 sys.stdin.read()
 """
 FALLBACK = f"""\
@@ -133,7 +134,8 @@ def test_a_cold_start_longer_than_the_budget_ends_in_a_clear_status(app: LoadedA
     start_takes(app, TOO_LONG_SECONDS)
     said = ask(app)
     assert (said.status, said.text) == (http.HTTPStatus.GATEWAY_TIMEOUT, "Gateway Timeout\n")
-    assert BUDGET_SECONDS <= said.seconds < BUDGET_SECONDS + 5
+    # At the budget, long before the pod: the rest is for a busy machine.
+    assert BUDGET_SECONDS <= said.seconds < TOO_LONG_SECONDS / 2
     print(f"too long a start: {said.status} after {said.seconds:.1f} s")
 
 
@@ -145,11 +147,14 @@ def small_model(app: LoadedApp) -> Iterator[dict[str, object]]:
         cwd=REPOSITORY,
         env=app.sandbox.environment,
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"serves\n"
     app.sandbox.apply(FALLBACK)
     yield {"service": "small-model", "port": SMALL_MODEL_PORT}
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_a_cold_start_longer_than_the_budget_ends_in_the_configured_fallback(
@@ -161,5 +166,6 @@ def test_a_cold_start_longer_than_the_budget_ends_in_the_configured_fallback(
     )
     said = ask(app)
     assert (said.status, said.text) == (http.HTTPStatus.OK, "the small model")
-    assert WAIT_SECONDS <= said.seconds < WAIT_SECONDS + 5
+    # After its own wait, which is below the budget.
+    assert WAIT_SECONDS <= said.seconds < BUDGET_SECONDS
     print(f"too long a start with a fallback: its answer after {said.seconds:.1f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,39 +51,39 @@ RAISED = {
 }
 
 
-@pytest.fixture(scope="module")
-def span() -> tuple[datetime, datetime]:
-    """A minute that begins in 40 s at least, when a stack has long been deployed."""
-    start = (datetime.now(UTC) + timedelta(seconds=100)).replace(second=0, microsecond=0)
-    return start, start + timedelta(minutes=1)
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """The replicas of a stack with five in a span of time, in s since the epoch."""
+
+    watch: ReplicaWatch
+    start: float
+    end: float
 
 
 @pytest.fixture(scope="module")
-def timed(
-    loaded_sandbox: Sandbox,
-    tmp_path_factory: pytest.TempPathFactory,
-    span: tuple[datetime, datetime],
-) -> Iterator[ReplicaWatch]:
-    """The replicas of a stack with five in that minute, which goes by during the other tests."""
-    start, end = (f"{at.minute} {at.hour} * * *" for at in span)
-    cron = {"start": start, "end": end, "timezone": "UTC", "replicas": MOST}
+def timed(loaded_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timed]:
+    """A stack with five in one minute to come, which goes by during the other tests."""
     folder = tmp_path_factory.mktemp("timed")
     # Both stacks' pods run at once: these have other nodes.
     preset = "nvidia-h100-2"
     with (
-        loaded_app(
-            loaded_sandbox, folder, "load-timed", preset=preset, cron=[cron], **AT_ONCE
-        ) as app,
+        loaded_app(loaded_sandbox, folder, "load-timed", preset=preset, **AT_ONCE) as app,
         app.watch() as watch,
     ):
-        yield watch
+        # Chosen once the stack is there, which a busy machine is long about: 40 s at least ahead.
+        start = (datetime.now(UTC) + timedelta(seconds=100)).replace(second=0, microsecond=0)
+        end = start + timedelta(minutes=1)
+        fields = {"start": f"{start.minute} {start.hour} * * *", "timezone": "UTC"}
+        fields |= {"end": f"{end.minute} {end.hour} * * *"}
+        app.set_up(enabled=True, cron=[{**fields, "replicas": MOST}], **AT_ONCE)
+        yield Timed(watch=watch, start=start.timestamp(), end=end.timestamp())
 
 
 @pytest.fixture(scope="module")
 def signals(
     loaded_sandbox: Sandbox,
     tmp_path_factory: pytest.TempPathFactory,
-    timed: ReplicaWatch,  # noqa: ARG001 - deployed before, as its minute is to come
+    timed: Timed,  # noqa: ARG001 - deployed before, as its minute is to come
 ) -> Iterator[LoadedApp]:
     """A stack with every signal of Prometheus', without load."""
     port = Ports.counted_from(loaded_sandbox.port_base).prometheus
@@ -153,13 +154,11 @@ def test_a_dead_prometheus_leaves_the_fallback_count_and_takes_nothing_away(
     )
 
 
-def test_a_span_of_time_scales_1_to_5_and_back(
-    timed: ReplicaWatch, span: tuple[datetime, datetime]
-) -> None:
-    start, end = (at.timestamp() for at in span)
-    down = timed.until(1, since=end, patience_seconds=PATIENCE_SECONDS)
-    up = timed.until(MOST, since=start, patience_seconds=PATIENCE_SECONDS)
-    before = {count.desired for count in timed.between(0, start)}
-    assert before == {1}, timed.steps(0)
-    assert {count.desired for count in timed.between(start + up, end)} == {MOST}
+def test_a_span_of_time_scales_1_to_5_and_back(timed: Timed) -> None:
+    watch, start, end = timed.watch, timed.start, timed.end
+    down = watch.until(1, since=end, patience_seconds=PATIENCE_SECONDS)
+    up = watch.until(MOST, since=start, patience_seconds=PATIENCE_SECONDS)
+    before = {count.desired for count in watch.between(0, start)}
+    assert before == {1}, watch.steps(0)
+    assert {count.desired for count in watch.between(start + up, end)} == {MOST}
     print(f"cron: 5 replicas {up:.1f} s after its start, 1 replica {down:.1f} s after its end")

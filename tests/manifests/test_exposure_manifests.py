@@ -197,6 +197,9 @@ def test_behind_an_interceptor_an_answer_may_wait_for_a_pod_first() -> None:
     start = {"startSeconds": 120}
     (rule,) = route_of({}, requestSeconds=60, rollout=start, autoscaling=SCALED)["spec"]["rules"]
     assert rule["timeouts"]["request"] == "3m"
+    longer = SCALED | {"coldStart": {"waitSeconds": 240}}
+    (rule,) = route_of({}, requestSeconds=60, rollout=start, autoscaling=longer)["spec"]["rules"]
+    assert rule["timeouts"]["request"] == "5m"
 
 
 def test_a_duration_leaves_out_what_is_zero() -> None:

@@ -184,6 +184,34 @@ def test_each_target_is_one_line_beside_the_address(target: str) -> None:
     assert 'namespace="llm"' in trigger["metadata"]["query"]
 
 
+def test_a_token_is_shown_to_prometheus_and_to_nobody_else() -> None:
+    asks: dict[str, object] = {**PROMETHEUS, "tokenSecret": {"name": "reader"}}
+    recording = scaled(**{**EVERY_TARGET, "prometheus": asks})
+    shows = recording.only(":TriggerAuthentication").inputs
+    assert shows["spec"] == {
+        "secretTargetRef": [{"parameter": "bearerToken", "name": "reader", "key": "token"}]
+    }
+    for trigger in spec(recording, "ScaledObject")["triggers"]:
+        reads = trigger["type"] == "prometheus"
+        assert trigger["metadata"].get("authModes") == ("bearer" if reads else None)
+        reference = {"name": shows["metadata"]["name"]} if reads else None
+        assert trigger.get("authenticationRef") == reference
+    trusted: dict[str, object] = {
+        "address": "https://p:9091",
+        "tokenSecret": {"name": "reader", "caKey": "ca.crt"},
+    }
+    found = spec(scaled(requestsWaiting=5, prometheus=trusted), "TriggerAuthentication")
+    _, ca = found["secretTargetRef"]
+    assert ca == {"parameter": "ca", "name": "reader", "key": "ca.crt"}
+
+
+@pytest.mark.parametrize("keys", [{"requestsWaiting": 5}, {"cron": EVERY_TARGET["cron"]}])
+def test_without_a_token_to_show_there_is_no_authentication(keys: dict[str, Any]) -> None:
+    unread = {"tokenSecret": {"name": "reader"}} if "cron" in keys else {}
+    recording = scaled(**keys, prometheus=PROMETHEUS | unread)
+    assert recording.of_type(":TriggerAuthentication") == []
+
+
 def test_a_metric_that_dies_holds_the_count_or_raises_it_to_the_fallback() -> None:
     dead = spec(scaled(requestsWaiting=5, prometheus=PROMETHEUS), "ScaledObject")
     expected = {"failureThreshold": 3, "replicas": 1, "behavior": "currentReplicasIfHigher"}

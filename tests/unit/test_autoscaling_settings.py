@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from settings.autoscaling import Autoscaling
 from settings.autoscaling_rules import autoscaling_mistakes
+from settings.mistakes import Mistake
 from settings.parse import parse
 from settings.triggers import Cron
 
@@ -38,6 +40,10 @@ def keys(**asked: Any) -> list[str]:
         ({"cron": [OFFICE | {"end": OFFICE["start"]}]}, "cron[0].end"),
         ({"cron": [OFFICE, OFFICE | {"replicas": 6}]}, "cron[1].replicas"),
         ({"fallback": {"replicas": 6}}, "fallback.replicas"),
+        (
+            {"prometheus": {**PROMETHEUS, "tokenSecret": {"name": "reader", "caKey": "ca.crt"}}},
+            "prometheus.tokenSecret.caKey",
+        ),
         (
             {"coldStart": {"placeholder": {}, "fallback": {"service": "small", "port": 80}}},
             "coldStart.fallback",
@@ -91,8 +97,23 @@ def test_only_an_answer_at_once_is_refused_for_an_http_scaled_object() -> None:
         {"start": "8 o'clock"},
         {"start": "0 8 * *"},
         {"start": "0  8 * * 1-5"},
+        {"start": "60 8 * * *"},
+        {"start": "0 24 * * *"},
+        {"start": "0 8 0 * *"},
+        {"start": "0 8 * 13 *"},
+        # Sunday is 0 only, other than in most crontabs.
+        {"start": "0 8 * * 7"},
+        {"start": "0 8 * * 1-7"},
+        {"start": "0 8 * * 5-1"},
+        {"end": "0 18 * * monday"},
+        {"end": "*/0 18 * * *"},
+        {"end": "0, 18 * * *"},
+        {"end": "1-2-3 18 * * *"},
+        {"end": "0 \u0661 * * *"},
         {"timezone": "Europe/"},
+        {"timezone": "Europe/Berln"},
         {"timezone": "+02:00"},
+        {"timezone": "../../etc/passwd"},
         {"replicas": 0},
     ],
 )
@@ -102,15 +123,69 @@ def test_a_span_that_keda_would_not_read_is_refused(wrong: dict[str, Any]) -> No
         Cron.model_validate(OFFICE | wrong)
 
 
-@pytest.mark.parametrize("address", ["prometheus:9090", "http://p:9090/", "http://", "ftp://p"])
-def test_an_address_that_keda_could_not_ask_is_refused(address: str) -> None:
+@pytest.mark.parametrize(
+    "start",
+    [
+        "* * * * *",
+        "*/5 0-23/2 1,15 1-12 0-6",
+        "59 23 31 dec Sat",
+        "0 8 ? JAN-mar mon-fri",
+        "5/15 * * * *",
+    ],
+)
+def test_a_schedule_that_keda_reads_is_taken(start: str) -> None:
+    assert Cron.model_validate(OFFICE | {"start": start}).start == start
+
+
+def mistake_of(**autoscaling: object) -> Mistake:
+    """The one mistake of a stack with keys of `autoscaling`."""
     raw = {
         "model": "mistral-7b-instruct",
         "presets": "[]",
         "kubernetes": '{"context": "test"}',
         "ingress": '{"enabled": false}',
-        "autoscaling": f'{{"prometheus": {{"address": "{address}"}}}}',
+        "autoscaling": json.dumps(autoscaling),
     }
     (mistake,) = parse(raw, secret=frozenset()).mistakes
+    return mistake
+
+
+@pytest.mark.parametrize(
+    ("address", "rule"),
+    [
+        ("prometheus:9090", "with a host, and no slash at its end"),
+        ("http://p:9090/", "with a host, and no slash at its end"),
+        ("http://", "with a host, and no slash at its end"),
+        ("ftp://p", "with a host, and no slash at its end"),
+        ("http://p..q:9090", "with a host, and no slash at its end"),
+        ("http://p:90900", "a port from 1 to 65535"),
+        ("http://p:9090/api/v1", "ends before /api/v1, which KEDA adds"),
+    ],
+)
+def test_an_address_that_keda_could_not_ask_is_refused(address: str, rule: str) -> None:
+    mistake = mistake_of(prometheus={"address": address})
     assert mistake.key == "autoscaling.prometheus.address"
-    assert "is http:// or https:// with a host" in str(mistake)
+    assert rule in str(mistake)
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        # The interceptor holds a counter for each step of the window, of every app of the cluster.
+        ({"windowSeconds": 10**9}, "windowSeconds"),
+        ({"maxReplicas": 10**10}, "maxReplicas"),
+        ({"requestsPerSecond": 10**10}, "requestsPerSecond"),
+        ({"timeToFirstTokenSeconds": float("inf")}, "timeToFirstTokenSeconds"),
+        ({"fallback": {"failures": 10**10}}, "fallback.failures"),
+        ({"coldStart": {"placeholder": {"statusCode": 100}}}, "coldStart.placeholder.statusCode"),
+        ({"coldStart": {"fallback": {"service": "", "port": 80}}}, "coldStart.fallback.service"),
+    ],
+)
+def test_a_value_that_kubernetes_or_keda_could_not_hold_is_refused(
+    asked: dict[str, Any], key: str
+) -> None:
+    assert mistake_of(**asked).key == f"autoscaling.{key}"
+
+
+def test_a_kind_in_the_case_of_kubernetes_is_answered_with_its_key() -> None:
+    assert mistake_of(kind="InterceptorRoute").remedy == "did you mean 'interceptorRoute'?"

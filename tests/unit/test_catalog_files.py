@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import yaml
 
-from catalog.loader import MODELS_FILE, find_gpu, load_gpus, load_models
+from catalog.loader import GPUS_FILE, MODELS_FILE, find_gpu, load_gpus, load_models
 from catalog.reading import record
 from catalog.records import Model
 from catalog.rendering import render_model
@@ -117,12 +117,16 @@ def test_each_vendor_has_its_own_resource_and_image() -> None:
 
 
 def test_loading_both_files_is_quick_enough_for_every_preview() -> None:
-    times: list[float] = []
+    """Little more than libyaml needs for them, which is 20 ms; without it they take 150 ms."""
+    ratios: list[float] = []
     for _ in range(3):
         load_models.cache_clear()
         load_gpus.cache_clear()
         start = time.process_time()
         load_models()
         load_gpus()
-        times.append(time.process_time() - start)
-    assert min(times) < 0.06
+        loaded = time.process_time()
+        for file in (MODELS_FILE, GPUS_FILE):
+            yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
+        ratios.append((loaded - start) / (time.process_time() - loaded))
+    assert min(ratios) < 3

@@ -8,7 +8,9 @@ import pytest
 
 from planning.hub_retry import Deadline, Patience, in_parallel, retry
 
-BRIEF = Patience(answer=0.1, pauses=(0.01, 0.01), total=1.0)
+BRIEF = Patience(answer=0.1, pauses=(0.01, 0.01), total=60.0)
+BUSY_SECONDS = 20.0
+"""What a busy machine may add to what ends at once."""
 
 
 def failing(calls: list[int], times: int) -> str:
@@ -45,17 +47,17 @@ def test_what_is_not_transient_is_not_tried_again() -> None:
 
 def test_no_pause_reaches_beyond_the_deadline() -> None:
     calls: list[int] = []
-    deadline = Deadline(Patience(answer=0.1, pauses=(5.0,), total=0.2))
+    deadline = Deadline(Patience(answer=0.1, pauses=(60.0,), total=0.2))
     started = time.monotonic()
     with pytest.raises(ConnectionError):
         retry(partial(failing, calls, 3), is_connection, deadline)
     assert len(calls) == 1
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < BUSY_SECONDS
 
 
 def test_a_request_never_waits_longer_than_what_is_left() -> None:
-    deadline = Deadline(Patience(answer=10.0, pauses=(), total=0.5))
-    assert 0 < deadline.request_timeout() <= 0.5
+    deadline = Deadline(Patience(answer=10.0, pauses=(), total=5.0))
+    assert 0 < deadline.request_timeout() <= 5.0
 
 
 def test_results_come_in_the_order_of_the_tasks() -> None:
@@ -84,7 +86,7 @@ def test_a_task_that_hangs_does_not_hold_the_caller() -> None:
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         in_parallel([released.wait], Deadline(Patience(total=0.1)))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < BUSY_SECONDS
     released.set()
 
 

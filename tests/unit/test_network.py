@@ -144,3 +144,36 @@ def test_absent_namespaces_make_one_warning_with_keys_and_effect() -> None:
 
 def test_a_disabled_network_plans_no_policies() -> None:
     assert planned([preset("l4")], network={"enabled": False}).network is None
+
+
+@pytest.mark.parametrize(
+    ("address", "keys", "warned"),
+    [
+        ("http://prometheus.observability:9090", {}, True),
+        ("http://prometheus.observability.svc.cluster.local:9090", {}, True),
+        ("http://prometheus.monitoring:9090", {"monitoringNamespaces": []}, True),
+        ("http://prometheus.monitoring.svc:9090", {}, False),
+        (
+            "http://prometheus.observability:9090",
+            {"monitoringNamespaces": ["observability"]},
+            False,
+        ),
+        ("http://prometheus.observability:9090", {"enabled": False}, False),
+        ("https://prometheus.example.com", {}, False),
+        ("http://prometheus:9090", {}, False),
+        ("http://10.0.0.7:9090", {}, False),
+    ],
+)
+def test_a_prometheus_that_the_pods_do_not_let_in_is_a_warning(
+    address: str, keys: dict[str, Any], warned: bool
+) -> None:
+    plan = planned(
+        [preset("l4")],
+        autoscaling={"enabled": True, "requestsWaiting": 5, "prometheus": {"address": address}},
+        cache={"accessMode": "ReadWriteMany"},
+        network=keys,
+    )
+    said = [
+        w for w in plan.warnings if w.startswith("network.monitoringNamespaces: the Prometheus")
+    ]
+    assert len(said) == warned

@@ -1,6 +1,7 @@
 """Processes, certificates and the forwarder, with real processes but no cluster."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -46,7 +47,7 @@ def test_a_component_is_started_once(settings: Settings) -> None:
     pid = processes.running_pid(settings, "worker")
     processes.start(settings, sleeper)
     assert processes.running_pid(settings, "worker") == pid
-    processes.wait_ready(settings, [sleeper], 10)
+    processes.wait_ready(settings, [sleeper], 60)
 
 
 def test_a_stopped_component_has_closed_its_ports_with_its_last_thread(settings: Settings) -> None:
@@ -76,7 +77,7 @@ def test_a_component_that_ends_is_named_with_its_last_lines_and_its_log(settings
     dying = component(settings, "print('line 1\\n' * 30 + 'the reason'); raise SystemExit(3)")
     processes.start(settings, dying)
     with pytest.raises(SandboxError) as caught:
-        processes.wait_ready(settings, [dying], 10)
+        processes.wait_ready(settings, [dying], 60)
     message = str(caught.value)
     assert message.startswith("worker ended during the start")
     assert message.endswith("the reason")
@@ -106,7 +107,7 @@ def test_stop_ends_a_component_that_ignores_sigterm(
     ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     stubborn = component(settings, ready_program(settings, ignore))
     processes.start(settings, stubborn)
-    processes.wait_ready(settings, [stubborn], 10)
+    processes.wait_ready(settings, [stubborn], 60)
     pid = processes.running_pid(settings, "worker")
     processes.stop(settings, ["worker"])
     assert pid
@@ -137,7 +138,7 @@ def test_a_component_sees_no_proxy_and_no_kubeconfig_of_the_caller(
         environment={"OWN": "value"},
     )
     processes.start(settings, shown)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "'OWN': 'value'" not in (text := _read(settings.directory / "seen")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -208,8 +209,17 @@ def test_the_forwarder_carries_both_ways_and_passes_the_end_of_a_stream_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    received = asyncio.run(asyncio.wait_for(_round_trip(bytes(range(256)) * 20000), 20))
+    received = asyncio.run(asyncio.wait_for(_round_trip(bytes(range(256)) * 20000), 60))
     assert received == bytes(range(255, -1, -1)) * 20000
+
+
+async def _connection(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the outside, once both sides listen."""
+    while True:
+        with contextlib.suppress(OSError):
+            if Path("route").exists():
+                return await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(0.02)
 
 
 async def _round_trip(sent: bytes) -> bytes:
@@ -229,8 +239,7 @@ async def _round_trip(sent: bytes) -> bytes:
         asyncio.create_task(forwarder.serve("inside", {"route": far_port})),
         asyncio.create_task(forwarder.serve("outside", {"route": near_port})),
     ]
-    await asyncio.sleep(0.1)
-    reader, writer = await asyncio.open_connection("127.0.0.1", near_port)
+    reader, writer = await _connection(near_port)
     writer.write(sent)
     writer.write_eof()
     received = await reader.read()
@@ -254,4 +263,4 @@ def test_the_forwarder_ends_a_connection_that_nobody_answers(
         reader, _ = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
         return await reader.read()
 
-    assert asyncio.run(asyncio.wait_for(ask(), 5)) == b""
+    assert asyncio.run(asyncio.wait_for(ask(), 30)) == b""

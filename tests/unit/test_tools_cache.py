@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,22 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+def seconds_of_children() -> float:
+    """Processor time of the processes that have ended, whatever else the machine does."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
 def test_a_second_run_does_nothing_and_prints_nothing(machine: Machine) -> None:
     machine.run("install", "actionlint")
     seconds: list[float] = []
     for _ in range(3):
-        started = time.monotonic()
+        started = seconds_of_children()
         assert machine.run("install", "actionlint", PATH="") == (0, "", "")
-        seconds.append(time.monotonic() - started)
+        seconds.append(seconds_of_children() - started)
     assert machine.builds() == ["actionlint"]
-    # The contract is 0.2 s; the slack is for a busy machine.
-    assert min(seconds) < 0.5
+    # The contract is 0.2 s; the slack is for a slow machine.
+    assert min(seconds) < 0.6
 
 
 def test_an_entry_serves_every_clone_with_the_same_pins(machine: Machine, tmp_path: Path) -> None:
@@ -67,7 +72,7 @@ def test_an_interrupted_build_is_ended_and_cleaned_up(
     process = machine.start("install", "actionlint", FAKE_GO="slow")
     build = machine.wait_for_build()
     process.send_signal(number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors.endswith("interrupted: what was finished is kept, nothing is left half-made\n")
     assert (machine.entries(), machine.leftovers()) == ([], [])
@@ -76,15 +81,16 @@ def test_an_interrupted_build_is_ended_and_cleaned_up(
 
 
 def test_concurrent_runs_build_once_and_the_second_says_that_it_waits(machine: Machine) -> None:
-    first = machine.start("install", "actionlint", FAKE_GO="brief")
+    first = machine.start("install", "actionlint", FAKE_GO="slow")
     machine.wait_for_build()
-    status, _, errors = machine.run("install", "actionlint", FAKE_GO="brief")
-    assert (status, errors) == (
-        0,
-        f"{ACTIONLINT}: waiting for another process that is installing it\n",
-    )
+    second = machine.start("install", "actionlint", FAKE_GO="slow")
+    assert second.stderr is not None
+    said = second.stderr.readline()
+    assert said == f"{ACTIONLINT}: waiting for another process that is installing it\n"
+    machine.finish_build()
+    assert second.communicate(timeout=60)[1] == ""
     first.communicate(timeout=60)
-    assert first.returncode == 0
+    assert (first.returncode, second.returncode) == (0, 0)
     assert machine.builds() == ["actionlint"]
 
 

@@ -36,9 +36,10 @@ else:
     output = arguments[arguments.index("-o") + 1]
     with open(os.path.join(home, "calls"), "a") as calls:
         calls.write(" ".join([str(os.getpid()), os.path.basename(output), *arguments]) + "\\n")
-    parent, end = os.getppid(), time.monotonic() + {{"slow": 30, "brief": 0.5}}.get(mode, 0)
+    parent, end = os.getppid(), time.monotonic() + {{"slow": 60}}.get(mode, 0)
     open(output, "w").write("half of it")
-    while time.monotonic() < end and os.getppid() == parent:
+    finish = os.path.join(home, "finish")
+    while time.monotonic() < end and os.getppid() == parent and not os.path.exists(finish):
         time.sleep(0.02)
     if mode == "fail":
         print("\\n".join(f"error {{n}}" for n in range(1, 31)))
@@ -104,11 +105,15 @@ class Machine:
         return [line.split()[1] for line in self.calls.read_text().splitlines()]
 
     def wait_for_build(self) -> int:
-        for _ in range(500):
+        for _ in range(3000):
             if self.builds():
                 return int(self.calls.read_text().split()[0])
             time.sleep(0.02)
         raise AssertionError("no build was started")
+
+    def finish_build(self) -> None:
+        """Let a slow build end."""
+        (self.home / "finish").touch()
 
     def entries(self) -> list[str]:
         return sorted(entry.name for entry in self.cache.glob("entries/*"))
