@@ -21,6 +21,9 @@ from settings.mistakes import Mistake
 from settings.models import StackSettings
 
 _HOME = "/home/vllm"
+_USER = "vllm"
+"""torch asks for the user's name as it is imported, and not every image has one for the uid of the
+pods: those of ROCm have none (vllm, docker/Dockerfile.rocm). Python's getpass asks this first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
     offline = OFFLINE if has_download(settings.cache.kind) else {}
-    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME, **offline}
+    paths = {"HF_HOME": CACHE_PATH, "HOME": _HOME, "USER": _USER, **offline}
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,
