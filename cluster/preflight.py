@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -22,7 +22,13 @@ from cluster.observed import (
     serves,
 )
 from cluster.scaling import scaling_findings
-from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
+from cluster.storage import (
+    claim_mistakes,
+    claim_warnings,
+    namespace_keeping,
+    namespace_mistakes,
+    with_own_namespace,
+)
 from planning.cache import with_held_claim
 from planning.errors import PlanError
 from planning.network_rules import NamedNamespace
@@ -30,6 +36,7 @@ from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
 _SHARING = "sharing-strategy"
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,37 +70,80 @@ def inspect(plan: Plan) -> Findings:
 
 
 def _findings(plan: Plan, client: Client) -> Findings:
+    mistakes: list[Mistake] = []
+    warnings: list[str] = []
+    for check in (_replicas, _namespace, _way_in, _claims, _nodes):
+        try:
+            plan, wrong, doubtful = check(plan, client)
+        except ApiError as error:
+            if int(error.response.status_code) != _FORBIDDEN:
+                raise
+            # One that reads what the user may not keeps no other from its own.
+            wrong, doubtful = [], [f"kubernetes.context: {error}; what it tells was not checked"]
+        mistakes += wrong
+        warnings += doubtful
+    if mistakes:
+        raise PlanError(*mistakes)
+    return Findings(plan=plan, warnings=tuple(warnings))
+
+
+_Checked = tuple[Plan, Sequence[Mistake], Sequence[str]]
+"""The plan with what the cluster holds already, what speaks against it, and what is doubtful."""
+
+
+def _replicas(plan: Plan, client: Client) -> _Checked:
     scaled = scaling_findings(plan, client)
-    plan, mistakes, warnings = scaled.plan, list(scaled.mistakes), list(scaled.warnings)
-    warnings += namespace_warnings(_absent(plan, client, without_scaler=scaled.lacks_scaler))
-    mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
-    mistakes += exposure_mistakes(plan, client)
-    mistakes += authentication_mistakes(plan, client)
-    warnings += exposure_warnings(plan, client)
+    absent = _absent(scaled.plan, client, without_scaler=scaled.lacks_scaler)
+    return scaled.plan, scaled.mistakes, [*scaled.warnings, *namespace_warnings(absent)]
+
+
+def _namespace(plan: Plan, client: Client) -> _Checked:
+    found = read_namespace(client, plan.names.namespace)
+    mistakes = list(namespace_mistakes(plan, found))
+    plan = with_own_namespace(plan, found)
+    return plan, mistakes, list(namespace_keeping(plan))
+
+
+def _way_in(plan: Plan, client: Client) -> _Checked:
+    mistakes = [*exposure_mistakes(plan, client), *authentication_mistakes(plan, client)]
+    return plan, mistakes, exposure_warnings(plan, client)
+
+
+def _claims(plan: Plan, client: Client) -> _Checked:
+    mistakes: list[Mistake] = []
     own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
         named = plan.cache.claim == plan.names.cache
         held = own if named else read_claim(client, plan.names.namespace, plan.cache.claim)
-        mistakes += claim_mistakes(plan, held)
-    warnings += claim_warnings(plan, own)
+        mistakes = claim_mistakes(plan, held)
+    return with_held_claim(plan, own), mistakes, list(claim_warnings(plan, own))
+
+
+def _nodes(plan: Plan, client: Client) -> _Checked:
     nodes = plan.placement.nodes
-    if nodes > 1 and not serves(client, LEADER_WORKER_SETS):
-        mistakes.append(missing_operator(nodes))
+    lacking = nodes > 1 and not serves(client, LEADER_WORKER_SETS)
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
-    mistakes += sharing_mistakes(plan.placement, pool)
-    if len(pool) < nodes:
-        warnings.append(_no_pool(plan))
-    if mistakes:
-        raise PlanError(*mistakes)
-    return Findings(plan=with_held_claim(plan, own), warnings=tuple(warnings))
+    mistakes = sharing_mistakes(plan.placement, pool)
+    mistakes += [missing_operator(nodes)] if lacking else []
+    return plan, mistakes, [_no_pool(plan)] if len(pool) < nodes else []
 
 
 def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:
     for named in plan.network.namespaces if plan.network else ():
         # Without a scaler there is no interceptor to expect, and that has been said.
         told = named.of_interceptor and without_scaler
-        if not told and read_namespace(client, named.name) is None:
+        if not told and not _may_exist(client, named.name):
             yield named
+
+
+def _may_exist(client: Client, namespace: str) -> bool:
+    try:
+        return read_namespace(client, namespace) is not None
+    except ApiError as error:
+        if int(error.response.status_code) != _FORBIDDEN:
+            raise
+        # Of namespaces that are not theirs, most users may not even know.
+        return True
 
 
 def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list[Mistake]:

@@ -93,7 +93,8 @@ class VllmApp(pulumi.ComponentResource):
         foundations: list[pulumi.Resource] = []
         if plan.create_namespace:
             # A namespace takes its claims along, so it stays where they stay.
-            keep = pulumi.ResourceOptions(parent=self, retain_on_delete=plan.cache.keeps_namespace)
+            stays = plan.cache.keeps_namespace or plan.keep_namespace
+            keep = pulumi.ResourceOptions(parent=self, retain_on_delete=stays)
             metadata = namespace_metadata(plan)
             foundations.append(Namespace(f"{name}-namespace", metadata=metadata, opts=keep))
         policies = self._network_policies(name, plan, tuple(foundations))

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from cluster.observed import ObservedNamespace
-from cluster.storage import cache_mistakes, claim_mistakes, claim_warnings, namespace_mistakes
+from cluster.storage import (
+    cache_mistakes,
+    claim_mistakes,
+    claim_warnings,
+    namespace_keeping,
+    namespace_mistakes,
+    with_own_namespace,
+)
 from planning.plan import Plan
 from planning.units import GIB
 from planning.volumes import Cache, HeldClaim
@@ -112,6 +119,17 @@ def test_a_namespace_that_admits_no_such_volume_is_refused() -> None:
 def test_a_namespace_that_nobody_makes_must_exist() -> None:
     (mistake,) = namespace_mistakes(plan(namespace={"create": False, "name": "team"}), None)
     assert "there is no namespace 'team'" in mistake.wrong
+
+
+def test_a_namespace_that_the_stack_made_stays_when_it_no_longer_wants_to_create_one() -> None:
+    refusing = plan(namespace={"create": False})
+    kept = with_own_namespace(refusing, MINE)
+    assert (kept.create_namespace, kept.keep_namespace) == (True, True)
+    assert "now stays when the stack goes" in "".join(namespace_keeping(kept))
+    for found in (None, replace(MINE, stack=None), replace(MINE, stack="staging")):
+        assert with_own_namespace(refusing, found) == refusing
+    assert with_own_namespace(plan(), MINE) == plan()
+    assert list(namespace_keeping(plan())) == []
 
 
 def test_an_existing_claim_must_exist_and_hold_the_model_for_every_replica() -> None:
