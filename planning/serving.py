@@ -47,7 +47,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
         raise PlanError(*mistakes)
     release = served_release(gpu, overrides_of(settings))
     flags = load_flags(release)
-    drain = plan_drain(flags.kinds)
+    drain = plan_drain(flags.kinds, override=settings.rollout.drain_seconds)
     if mistakes := api_key_mistakes(settings.ingress.auth.kind, release):
         raise PlanError(*mistakes)
     request = replace(
