@@ -29,6 +29,9 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 RETAIN = f"{PART_OF}/retain"
 """The annotation of a claim that outlives its stack."""
 
+_LONGEST_LABEL = 63
+"""Characters of a label's value (Kubernetes)."""
+
 PORT = 8000
 """The port vLLM listens on, its own default."""
 
@@ -118,7 +121,9 @@ def owner(names: Names) -> dict[str, str]:
 
 
 def image_version(image: str) -> str:
-    """The tag of an image, or the first 12 digits of its digest, as a label's value."""
-    if "@sha256:" in image:
-        return image.rpartition(":")[2][:12]
-    return image.rpartition(":")[2]
+    """The tag of an image, or the first 12 digits of its digest, as a label's value.
+
+    A tag may be twice as long as a label, and begin and end with what a label may not.
+    """
+    length = 12 if "@sha256:" in image else _LONGEST_LABEL
+    return image.rpartition(":")[2].lstrip("_.-")[:length].rstrip("_.-")

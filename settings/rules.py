@@ -13,6 +13,7 @@ from settings.models import StackSettings
 from settings.network import network_mistakes
 from settings.preset_rules import preset_mistakes
 from settings.rendering import rendering_mistakes
+from settings.toleration_rules import toleration_mistakes
 
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
@@ -138,4 +139,11 @@ def _exposure(settings: StackSettings) -> Iterator[Mistake]:
     )
 
 
-_RULES: tuple[_Rule, ...] = (_cluster, _presets, _batch, _cache, _exposure)
+_RULES: tuple[_Rule, ...] = (
+    _cluster,
+    _presets,
+    _batch,
+    _cache,
+    _exposure,
+    toleration_mistakes,
+)
