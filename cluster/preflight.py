@@ -21,6 +21,8 @@ from cluster.observed import (
     read_nodes,
     serves,
 )
+from cluster.ownership import owner_mistakes, read_stack
+from cluster.room import lacking, quantity
 from cluster.scaling import scaling_findings
 from cluster.storage import (
     claim_mistakes,
@@ -29,6 +31,8 @@ from cluster.storage import (
     namespace_mistakes,
     with_own_namespace,
 )
+from cluster.storage_classes import class_mistakes, class_warnings, read_storage_classes
+from cluster.token import read_entries, token_warnings
 from planning.cache import with_held_claim
 from planning.errors import PlanError
 from planning.network_rules import NamedNamespace
@@ -72,7 +76,7 @@ def inspect(plan: Plan) -> Findings:
 def _findings(plan: Plan, client: Client) -> Findings:
     mistakes: list[Mistake] = []
     warnings: list[str] = []
-    for check in (_replicas, _namespace, _way_in, _claims, _nodes):
+    for check in (_replicas, _namespace, _owner, _token, _way_in, _classes, _claims, _nodes):
         try:
             plan, wrong, doubtful = check(plan, client)
         except ApiError as error:
@@ -104,9 +108,29 @@ def _namespace(plan: Plan, client: Client) -> _Checked:
     return plan, mistakes, list(namespace_keeping(plan))
 
 
+def _owner(plan: Plan, client: Client) -> _Checked:
+    return plan, list(owner_mistakes(plan.names, read_stack(client, plan.names))), ()
+
+
+def _token(plan: Plan, client: Client) -> _Checked:
+    if plan.token is None or plan.token.external is not None:
+        return plan, (), ()
+    entries = read_entries(client, plan.names.namespace, plan.token.name)
+    return plan, (), list(token_warnings(plan, entries))
+
+
 def _way_in(plan: Plan, client: Client) -> _Checked:
     mistakes = [*exposure_mistakes(plan, client), *authentication_mistakes(plan, client)]
     return plan, mistakes, exposure_warnings(plan, client)
+
+
+def _classes(plan: Plan, client: Client) -> _Checked:
+    if plan.cache.storage != "pvc":
+        return plan, (), ()
+    own = read_claim(client, plan.names.namespace, plan.names.cache)
+    classes = read_storage_classes(client)
+    mistakes = list(class_mistakes(plan.cache, own, classes))
+    return plan, mistakes, list(class_warnings(plan, own, classes))
 
 
 def _claims(plan: Plan, client: Client) -> _Checked:
@@ -121,11 +145,13 @@ def _claims(plan: Plan, client: Client) -> _Checked:
 
 def _nodes(plan: Plan, client: Client) -> _Checked:
     nodes = plan.placement.nodes
-    lacking = nodes > 1 and not serves(client, LEADER_WORKER_SETS)
+    unserved = nodes > 1 and not serves(client, LEADER_WORKER_SETS)
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
     mistakes = sharing_mistakes(plan.placement, pool)
-    mistakes += [missing_operator(nodes)] if lacking else []
-    return plan, mistakes, [_no_pool(plan)] if len(pool) < nodes else []
+    mistakes += [missing_operator(nodes)] if unserved else []
+    if len(pool) < nodes:
+        return plan, mistakes, [_no_pool(plan)]
+    return plan, mistakes, list(room_warnings(plan, pool))
 
 
 def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:
@@ -166,6 +192,23 @@ def suits(node: ObservedNode, placement: Placement) -> bool:
     """Whether a node is of a pool of the plan, and has as many devices in all as a pod asks."""
     labelled = any(dict(one).items() <= node.labels.items() for one in placement.selectors)
     return labelled and int(node.allocatable.get(placement.gpu_resource, "0")) >= placement.gpus
+
+
+def room_warnings(plan: Plan, pool: Sequence[ObservedNode]) -> Iterator[str]:
+    """Warn where the nodes of the pool are too small for a pod, even with nothing else on them."""
+    placement = plan.placement
+    asked = {"cpu": placement.cpu, "memory": placement.memory}
+    roomy = [node for node in pool if not lacking(node, asked)]
+    if len(roomy) >= placement.nodes:
+        return
+    name = next(name for node in pool for name in lacking(node, asked))
+    most = max((node.allocatable.get(name, "0") for node in pool), key=quantity)
+    yield (
+        f"preset: '{placement.preset}' asks for {name} {asked[name]}, and the nodes of its pool "
+        f"give pods {most} at most; the pod stays Pending and 'pulumi up' fails after "
+        f"{plan.start.seconds} s, unless the preset asks for less (what the node keeps for itself "
+        "is not for pods)"
+    )
 
 
 def _no_pool(plan: Plan) -> str:

@@ -166,3 +166,55 @@ def test_a_download_that_failed_is_tried_again_by_the_next_up_and_then_the_serve
     assert made["status"]["succeeded"] == 1
     assert sandbox.kubectl_json("get", "deployment", "vllm", scope)["status"]["readyReplicas"] == 1
     project.succeed("destroy", "--yes", "--skip-preview")
+
+
+def test_two_apps_share_a_namespace_under_two_names_and_a_second_of_one_name_is_refused(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with sandbox.namespace("llm-shared") as name:
+        keys: dict[str, Any] = {
+            "namespace": {"name": name, "create": False},
+            "cache": {"enabled": False},
+        }
+        first, second = (a_project(tmp_path / each, sandbox, **keys) for each in ("one", "two"))
+        first.up()
+        server = ("deployment", "vllm", f"--namespace={name}")
+        before = sandbox.kubectl_json("get", *server)["metadata"]
+        second.stack_file.rename(second.folder / "Pulumi.other.yaml")
+        second.succeed("stack", "init", "other")
+        refused = second.run("up", "--yes", "--skip-preview")
+        assert refused.returncode != 0
+        assert f"name: 'vllm' is in namespace {name} already, made by the stack 'dev'" in (
+            refused.stdout
+        )
+        second.succeed("config", "set", "name", "other")
+        second.succeed("up", "--yes", "--skip-preview")
+        assert (
+            sandbox.kubectl_json("get", *server)["metadata"]["generation"] == (before["generation"])
+        )
+        second.succeed("destroy", "--yes", "--skip-preview")
+        left = sandbox.kubectl_json("get", "deployments,services", f"--namespace={name}")["items"]
+        assert {item["metadata"]["name"] for item in left} == {"vllm"}
+        assert uid(sandbox, *server) == before["uid"]
+        first.succeed("destroy", "--yes", "--skip-preview")
+
+
+def test_a_quota_that_forbids_the_server_is_what_the_diagnosis_names(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    limits = "--hard=requests.nvidia.com/gpu=0"
+    with sandbox.namespace("llm-quota") as name:
+        sandbox.kubectl("create", "quota", "gpus", limits, f"--namespace={name}")
+        project = a_project(
+            tmp_path,
+            sandbox,
+            namespace={"name": name, "create": False},
+            cache={"enabled": False},
+            rollout={"startSeconds": 10},
+        )
+        refused = project.run("up", "--yes", "--skip-preview")
+        diagnosis = project.execute("python", "-m", "cluster", "diagnose", "--stack", STACK)
+        project.succeed("destroy", "--yes", "--skip-preview")
+    assert refused.returncode != 0
+    assert "FailedCreate" in diagnosis.stdout
+    assert "exceeded quota: gpus, requested: requests.nvidia.com/gpu=1" in diagnosis.stdout

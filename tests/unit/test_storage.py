@@ -16,6 +16,7 @@ from cluster.storage import (
     namespace_mistakes,
     with_own_namespace,
 )
+from cluster.storage_classes import ObservedStorageClass, class_mistakes, class_warnings
 from planning.plan import Plan
 from planning.units import GIB
 from planning.volumes import Cache, HeldClaim
@@ -101,6 +102,35 @@ def test_another_class_or_access_mode_is_refused_since_it_would_delete_the_files
     mistakes = claim_mistakes(asked, held())
     assert [mistake.key for mistake in mistakes] == ["cache.storageClass", "cache.accessMode"]
     assert all("would delete the files" in mistake.rule for mistake in mistakes)
+
+
+STANDARD = ObservedStorageClass(name="standard", is_default=True, expands=True)
+FIXED = ObservedStorageClass(name="fixed", is_default=False, expands=False)
+
+
+def test_a_growth_that_the_class_of_the_claim_does_not_allow_is_refused() -> None:
+    grown = plan(size="80Gi").cache
+    of_fixed = held(storage_class="fixed")
+    (mistake,) = class_mistakes(grown, of_fixed, [FIXED, STANDARD])
+    assert str(mistake).startswith("cache.size: 80Gi is more than the 30Gi of the claim")
+    assert "its class fixed lets no claim grow" in mistake.rule
+    assert list(class_mistakes(grown, held(), [FIXED, STANDARD])) == []
+    assert list(class_mistakes(grown, None, [FIXED])) == []
+    assert list(class_mistakes(plan(size="30Gi").cache, of_fixed, [FIXED])) == []
+    assert list(class_mistakes(plan().cache, of_fixed, [FIXED])) == []
+
+
+def test_a_new_claim_for_which_nothing_makes_a_volume_is_warned_of() -> None:
+    (warning,) = class_warnings(plan(), None, [FIXED])
+    assert "no default StorageClass" in warning
+    assert warning.endswith("name one of: fixed")
+    (warning,) = class_warnings(plan(storageClass="fasst"), None, [FIXED, STANDARD])
+    assert "no StorageClass 'fasst'" in warning
+    assert warning.endswith("its classes: fixed, standard")
+    assert list(class_warnings(plan(), None, [FIXED, STANDARD])) == []
+    assert list(class_warnings(plan(storageClass="fixed"), None, [FIXED])) == []
+    assert list(class_warnings(plan(storageClass=""), None, [])) == []
+    assert list(class_warnings(plan(storageClass="gone"), held(), [])) == []
 
 
 def test_a_namespace_that_admits_no_such_volume_is_refused() -> None:
