@@ -21,7 +21,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 PART_OF = "mistral-vllm"
 STACK = f"{PART_OF}/stack"
-"""The annotation that names the stack which made a namespace or a claim."""
+"""The annotation that names the stack which made a namespace, a claim or a Service."""
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 """The label of a namespace that names the Pod Security level of its pods."""

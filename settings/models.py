@@ -159,7 +159,8 @@ class Rollout(Section):
     start_seconds: int | None = Field(
         default=None,
         ge=10,
-        description="until a pod must answer; default: planned from what it fetches and loads",
+        description="until a pod must answer, and a download must be done; "
+        "default: planned from what is fetched and loaded",
     )
     drain_seconds: int | None = Field(
         default=None,
