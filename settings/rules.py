@@ -8,6 +8,7 @@ from settings.auth import auth_mistakes
 from settings.autoscaling_rules import autoscaling_mistakes
 from settings.cache import cache_mistakes
 from settings.ingress import ingress_mistakes
+from settings.label_rules import label_mistakes
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings
 from settings.network import network_mistakes
@@ -145,5 +146,6 @@ _RULES: tuple[_Rule, ...] = (
     _batch,
     _cache,
     _exposure,
+    label_mistakes,
     toleration_mistakes,
 )

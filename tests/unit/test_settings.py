@@ -77,38 +77,6 @@ def test_a_mistake_in_a_list_names_its_place() -> None:
     assert line.startswith("presets[1].vendor: 'intel' is refused; it is 'nvidia' or 'amd'")
 
 
-@pytest.mark.parametrize("name", ["7b", "a" * 41, "-a", "A", ""])
-def test_a_name_that_no_service_can_have_is_refused(name: str) -> None:
-    line = only({"name": name})
-    assert line.startswith(f"name: {name!r} is refused; it is a-z, 0-9 and '-', begins with")
-
-
-@pytest.mark.parametrize(
-    ("toleration", "wrong"),
-    [
-        ({"key": "gpu", "operator": "Exists", "value": "l4"}, "operator: Exists stands beside"),
-        ({"operator": "Equal", "value": "l4"}, "key: is missing"),
-        ({"value": "l4"}, "key: is missing"),
-        (
-            {"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 5},
-            "tolerationSeconds: stands beside the effect NoSchedule",
-        ),
-    ],
-)
-def test_a_toleration_that_the_api_server_would_refuse_is_named_by_its_place(
-    toleration: dict[str, object], wrong: str
-) -> None:
-    fine = {"key": "gpu", "effect": "NoExecute", "tolerationSeconds": 5}
-    of_pool = PRESET | {"pool": {"tolerations": [fine, toleration]}}
-    of_pools = PRESET | {"pools": [{"tolerations": [toleration]}]}
-    for changed, place in (
-        ({"tolerations": json.dumps([fine, toleration])}, "tolerations[1]"),
-        ({"presets": json.dumps([of_pool])}, "presets[0].pool.tolerations[1]"),
-        ({"presets": json.dumps([of_pools])}, "presets[0].pools[0].tolerations[0]"),
-    ):
-        assert only(changed).startswith(f"{place}.{wrong}")
-
-
 def test_a_missing_key_says_so_where_the_value_should_stand() -> None:
     raw = {key: value for key, value in VALID.items() if key != "model"}
     (mistake,) = parse(raw, secret=frozenset()).mistakes
