@@ -199,6 +199,38 @@ def test_two_apps_share_a_namespace_under_two_names_and_a_second_of_one_name_is_
         first.succeed("destroy", "--yes", "--skip-preview")
 
 
+def test_on_a_full_pool_an_app_moves_to_another_namespace_and_takes_another_name(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    project = a_project(
+        tmp_path,
+        sandbox,
+        # One node with one GPU.
+        preset="amd-mi210-1",
+        replicas=1,
+        namespace={"name": "llm-here"},
+        cache={"enabled": False},
+        rollout={"startSeconds": 20},
+    )
+
+    def running() -> list[tuple[str, str]]:
+        found = sandbox.kubectl_json("get", "deployments", "--all-namespaces")["items"]
+        places = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+        return [place for place in places if place[0] in {"llm-here", "llm-there"}]
+
+    project.up()
+    project.succeed("config", "set", "namespace", json.dumps({"name": "llm-there"}))
+    project.up()
+    assert running() == [("llm-there", "vllm")]
+    project.succeed("config", "set", "replicas", "0")
+    project.up()
+    project.succeed("config", "set", "name", "other")
+    project.succeed("config", "set", "replicas", "1")
+    project.up()
+    assert running() == [("llm-there", "other")]
+    project.succeed("destroy", "--yes", "--skip-preview")
+
+
 def test_a_quota_that_forbids_the_server_is_what_the_diagnosis_names(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
