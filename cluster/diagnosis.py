@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lightkube import Client
 
@@ -12,13 +12,16 @@ from cluster.observed import (
     ObservedNode,
     ObservedPod,
     read_events,
+    read_makers,
     read_nodes,
     read_pods,
     read_scaled_object,
 )
+from cluster.room import lacking
 from cluster.scaling_diagnosis import scaler_lines
 from planning.names import Names, app_selector
 
+_NOT_MADE = "FailedCreate"
 _GPU_RESOURCES = ("amd.com/gpu", "nvidia.com/gpu")
 _MIG = "nvidia.com/mig-"
 _PRODUCT_LABELS = ("nvidia.com/gpu.product", "amd.com/gpu.product-name")
@@ -32,17 +35,30 @@ def diagnose(client: Client, names: Names) -> list[str]:
         names: of the app.
     """
     # The server's pods, and those of the download before it.
-    namespace = names.namespace
-    pods = sorted(read_pods(client, namespace, app_selector(names)), key=lambda pod: pod.name)
-    scaling = list(scaler_lines(read_scaled_object(client, namespace, names.app)))
+    namespace, labels = names.namespace, app_selector(names)
+    pods = sorted(read_pods(client, namespace, labels), key=lambda pod: pod.name)
+    makers = sorted(read_makers(client, namespace, labels))
+    lines = list(refused_lines({name: read_events(client, namespace, name) for name in makers}))
+    lines += scaler_lines(read_scaled_object(client, namespace, names.app))
     if not pods:
-        return [f"namespace {namespace} has no pod of {names.app}", *scaling]
-    lines = scaling
+        return [*lines, f"namespace {namespace} has no pod of {names.app}"]
     for pod in pods:
         lines.append(f"pod {pod.name}: {pod.phase}" + (f" on {pod.node}" if pod.node else ""))
         lines += [f"  {line}" for line in event_lines(read_events(client, namespace, pod.name))]
     waiting = next((pod for pod in pods if pod.node is None), None)
     return [*lines, *pool_lines(waiting, read_nodes(client))] if waiting else lines
+
+
+def refused_lines(events: Mapping[str, Iterable[ObservedEvent]]) -> Iterator[str]:
+    """Say which pods were never made, and why: a quota, a limit, a policy of the namespace.
+
+    Args:
+        events: of what makes pods, by its name.
+    """
+    for maker, seen in events.items():
+        refused = [line for line in event_lines(seen) if line.startswith(f"{_NOT_MADE}: ")]
+        # One message for each try, which differ by the name of the pod alone.
+        yield from (f"{maker}: {line}" for line in refused[-1:])
 
 
 def event_lines(events: Iterable[ObservedEvent]) -> Iterator[str]:
@@ -87,6 +103,10 @@ def _obstacle(node: ObservedNode, pod: ObservedPod) -> str:
     for taint in node.taints:
         if not {taint, None} & set(pod.tolerated):
             return f"the pod does not tolerate its taint {taint}"
+    sizes = {name: pod.requests[name] for name in ("cpu", "memory") if name in pod.requests}
+    for name in lacking(node, sizes):
+        given = node.allocatable.get(name, "0")
+        return f"gives pods {name} {given}, the pod asks for {sizes[name]}"
     return ""
 
 

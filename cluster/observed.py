@@ -1,25 +1,26 @@
-"""What is read of the live cluster, as frozen records; the only module that calls its API."""
+"""What is read of the live cluster, as frozen records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from lightkube import Client, generic_resource
-from lightkube.core.exceptions import ApiError
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apiregistration_v1 import APIService
-from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.apps_v1 import Deployment, ReplicaSet, StatefulSet
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
+from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import Event, Namespace, Node, PersistentVolumeClaim, Pod
 from lightkube.resources.networking_v1 import IngressClass
 from lightkube.utils.quantity import parse_quantity
 
+from cluster.objects import read_object as _found
+from cluster.objects import read_objects as _listed
 from planning.names import ENFORCE, PART_OF, RETAIN, STACK
 from planning.volumes import HeldClaim
 
-_NOT_FOUND = 404
 _GENERIC = cast("Any", generic_resource)
 _GATEWAY = _GENERIC.create_namespaced_resource(
     "gateway.networking.k8s.io", "v1", "Gateway", "gateways"
@@ -57,6 +58,7 @@ class ObservedPod:
     tolerated: tuple[str | None, ...]
     limits: dict[str, str]
     node_terms: tuple[dict[str, str], ...] = ()
+    requests: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -116,9 +118,11 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
     for pod in _listed(client, Pod, namespace=namespace, labels=labels):
         spec = pod["spec"]
         limits: dict[str, str] = {}
+        requests: dict[str, str] = {}
         tolerations: list[dict[str, str]] = spec.get("tolerations") or []
         for container in spec["containers"]:
             limits |= container.get("resources", {}).get("limits") or {}
+            requests |= container.get("resources", {}).get("requests") or {}
         yield ObservedPod(
             name=pod["metadata"]["name"],
             phase=pod.get("status", {}).get("phase", "Unknown"),
@@ -126,6 +130,7 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
             node_selector=spec.get("nodeSelector") or {},
             tolerated=tuple(toleration.get("key") for toleration in tolerations),
             limits=limits,
+            requests=requests,
             node_terms=tuple(_node_terms(spec)),
         )
 
@@ -140,10 +145,17 @@ def _node_terms(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
         yield {one["key"]: one["values"][0] for one in asked if one["operator"] == "In"}
 
 
-def read_events(client: Client, namespace: str, pod: str) -> Iterator[ObservedEvent]:
-    """Read the events of one pod."""
-    of_pod = {"involvedObject.name": pod}
-    for event in _listed(client, Event, namespace=namespace, fields=of_pod):
+def read_makers(client: Client, namespace: str, labels: dict[str, str]) -> Iterator[str]:
+    """Read the names of what makes the pods that carry the labels."""
+    for kind in (Job, ReplicaSet, StatefulSet):
+        for maker in _listed(client, kind, namespace=namespace, labels=labels):
+            yield maker["metadata"]["name"]
+
+
+def read_events(client: Client, namespace: str, name: str) -> Iterator[ObservedEvent]:
+    """Read the events of one pod, or of what makes pods."""
+    of_it = {"involvedObject.name": name}
+    for event in _listed(client, Event, namespace=namespace, fields=of_it):
         yield ObservedEvent(
             last_seen=str(event.get("lastTimestamp") or event.get("eventTime") or ""),
             reason=event.get("reason", "Event"),
@@ -258,34 +270,3 @@ def read_namespace(client: Client, name: str) -> ObservedNamespace | None:
 def quantity_bytes(quantity: str) -> int:
     """Give the bytes of a Kubernetes quantity such as 30Gi."""
     return int(parse_quantity(quantity) or 0)
-
-
-def _found(client: Client, kind: type[object], name: str, **query: object) -> dict[str, Any] | None:
-    """Read one object; None where there is none of this name."""
-    api: Any = client
-    try:
-        return api.get(kind, name, **query).to_dict()
-    except ApiError as error:
-        if int(error.response.status_code) != _NOT_FOUND:
-            raise
-        return None
-
-
-_PAGE = 500
-"""Objects of one answer, as kubectl asks.
-
-To a list without a limit an API server answers 429 until its cache of the kind is ready, as at the
-first one of a custom resource (k8s.io/apiserver v0.36, shouldDelegateListOnNotReadyCache).
-"""
-
-
-def _listed(client: Client, kind: type[object], **query: object) -> list[dict[str, Any]]:
-    """Read every object of a kind; none where the cluster does not serve it."""
-    # lightkube leaves the types of maps open; the records above close them.
-    api: Any = client
-    try:
-        return [item.to_dict() for item in api.list(kind, chunk_size=_PAGE, **query)]
-    except ApiError as error:
-        if int(error.response.status_code) != _NOT_FOUND:
-            raise
-        return []

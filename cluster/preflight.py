@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -13,9 +13,24 @@ from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.definitions import definition_mistakes
 from cluster.exposure import exposure_warnings
 from cluster.network import namespace_warnings
-from cluster.observed import ObservedNode, read_claim, read_namespace, read_nodes
+from cluster.observed import (
+    ObservedNode,
+    read_claim,
+    read_namespace,
+    read_nodes,
+)
+from cluster.ownership import owner_mistakes, read_stack
+from cluster.room import lacking, quantity
 from cluster.scaling import scaling_findings
-from cluster.storage import claim_mistakes, claim_warnings, namespace_mistakes
+from cluster.storage import (
+    claim_mistakes,
+    claim_warnings,
+    namespace_keeping,
+    namespace_mistakes,
+    with_own_namespace,
+)
+from cluster.storage_classes import class_mistakes, class_warnings, read_storage_classes
+from cluster.token import read_entries, token_warnings
 from planning.cache import with_held_claim
 from planning.errors import PlanError
 from planning.network_rules import NamedNamespace
@@ -23,6 +38,7 @@ from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
 _SHARING = "sharing-strategy"
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,33 +72,99 @@ def inspect(plan: Plan) -> Findings:
 
 
 def _findings(plan: Plan, client: Client) -> Findings:
+    mistakes: list[Mistake] = []
+    warnings: list[str] = []
+    for check in (_replicas, _namespace, _owner, _token, _way_in, _classes, _claims, _nodes):
+        try:
+            plan, wrong, doubtful = check(plan, client)
+        except ApiError as error:
+            if int(error.response.status_code) != _FORBIDDEN:
+                raise
+            # One that reads what the user may not keeps no other from its own.
+            wrong, doubtful = [], [f"kubernetes.context: {error}; what it tells was not checked"]
+        mistakes += wrong
+        warnings += doubtful
+    if mistakes:
+        raise PlanError(*mistakes)
+    return Findings(plan=plan, warnings=tuple(warnings))
+
+
+_Checked = tuple[Plan, Sequence[Mistake], Sequence[str]]
+"""The plan with what the cluster holds already, what speaks against it, and what is doubtful."""
+
+
+def _replicas(plan: Plan, client: Client) -> _Checked:
     scaled = scaling_findings(plan, client)
-    plan, mistakes, warnings = scaled.plan, list(scaled.mistakes), list(scaled.warnings)
-    warnings += namespace_warnings(_absent(plan, client, without_scaler=scaled.lacks_scaler))
-    mistakes += namespace_mistakes(plan, read_namespace(client, plan.names.namespace))
-    mistakes += definition_mistakes(plan, client)
-    warnings += exposure_warnings(plan, client)
+    absent = _absent(scaled.plan, client, without_scaler=scaled.lacks_scaler)
+    return scaled.plan, scaled.mistakes, [*scaled.warnings, *namespace_warnings(absent)]
+
+
+def _namespace(plan: Plan, client: Client) -> _Checked:
+    found = read_namespace(client, plan.names.namespace)
+    mistakes = list(namespace_mistakes(plan, found))
+    plan = with_own_namespace(plan, found)
+    return plan, mistakes, list(namespace_keeping(plan))
+
+
+def _owner(plan: Plan, client: Client) -> _Checked:
+    return plan, list(owner_mistakes(plan.names, read_stack(client, plan.names))), ()
+
+
+def _token(plan: Plan, client: Client) -> _Checked:
+    if plan.token is None or plan.token.external is not None:
+        return plan, (), ()
+    entries = read_entries(client, plan.names.namespace, plan.token.name)
+    return plan, (), list(token_warnings(plan, entries))
+
+
+def _way_in(plan: Plan, client: Client) -> _Checked:
+    return plan, definition_mistakes(plan, client), exposure_warnings(plan, client)
+
+
+def _classes(plan: Plan, client: Client) -> _Checked:
+    if plan.cache.storage != "pvc":
+        return plan, (), ()
+    own = read_claim(client, plan.names.namespace, plan.names.cache)
+    classes = read_storage_classes(client)
+    mistakes = list(class_mistakes(plan.cache, own, classes))
+    return plan, mistakes, list(class_warnings(plan, own, classes))
+
+
+def _claims(plan: Plan, client: Client) -> _Checked:
+    mistakes: list[Mistake] = []
     own = read_claim(client, plan.names.namespace, plan.names.cache)
     if plan.cache.claim is not None:
         named = plan.cache.claim == plan.names.cache
         held = own if named else read_claim(client, plan.names.namespace, plan.cache.claim)
-        mistakes += claim_mistakes(plan, held)
-    warnings += claim_warnings(plan, own)
+        mistakes = claim_mistakes(plan, held)
+    return with_held_claim(plan, own), mistakes, list(claim_warnings(plan, own))
+
+
+def _nodes(plan: Plan, client: Client) -> _Checked:
+    nodes = plan.placement.nodes
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
-    mistakes += sharing_mistakes(plan.placement, pool)
-    if len(pool) < plan.placement.nodes:
-        warnings.append(_no_pool(plan))
-    if mistakes:
-        raise PlanError(*mistakes)
-    return Findings(plan=with_held_claim(plan, own), warnings=tuple(warnings))
+    mistakes = sharing_mistakes(plan.placement, pool)
+    if len(pool) < nodes:
+        return plan, mistakes, [_no_pool(plan)]
+    return plan, mistakes, list(room_warnings(plan, pool))
 
 
 def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:
     for named in plan.network.namespaces if plan.network else ():
         # Without a scaler there is no interceptor to expect, and that has been said.
         told = named.of_interceptor and without_scaler
-        if not told and read_namespace(client, named.name) is None:
+        if not told and not _may_exist(client, named.name):
             yield named
+
+
+def _may_exist(client: Client, namespace: str) -> bool:
+    try:
+        return read_namespace(client, namespace) is not None
+    except ApiError as error:
+        if int(error.response.status_code) != _FORBIDDEN:
+            raise
+        # Of namespaces that are not theirs, most users may not even know.
+        return True
 
 
 def sharing_mistakes(placement: Placement, pool: Iterable[ObservedNode]) -> list[Mistake]:
@@ -105,6 +187,23 @@ def suits(node: ObservedNode, placement: Placement) -> bool:
     """Whether a node is of a pool of the plan, and has as many devices in all as a pod asks."""
     labelled = any(dict(one).items() <= node.labels.items() for one in placement.selectors)
     return labelled and int(node.allocatable.get(placement.gpu_resource, "0")) >= placement.gpus
+
+
+def room_warnings(plan: Plan, pool: Sequence[ObservedNode]) -> Iterator[str]:
+    """Warn where the nodes of the pool are too small for a pod, even with nothing else on them."""
+    placement = plan.placement
+    asked = {"cpu": placement.cpu, "memory": placement.memory}
+    roomy = [node for node in pool if not lacking(node, asked)]
+    if len(roomy) >= placement.nodes:
+        return
+    name = next(name for node in pool for name in lacking(node, asked))
+    most = max((node.allocatable.get(name, "0") for node in pool), key=quantity)
+    yield (
+        f"preset: '{placement.preset}' asks for {name} {asked[name]}, and the nodes of its pool "
+        f"give pods {most} at most; the pod stays Pending and 'pulumi up' fails after "
+        f"{plan.start.seconds} s, unless the preset asks for less (what the node keeps for itself "
+        "is not for pods)"
+    )
 
 
 def _no_pool(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cluster.observed import ObservedNamespace, quantity_bytes
 from planning.plan import Plan
@@ -38,6 +39,25 @@ def namespace_mistakes(plan: Plan, found: ObservedNamespace | None) -> Iterator[
             f"namespace '{name}' enforces {found.enforced}",
             rule=security.reason or "the namespace would admit no pod",
             remedy="choose another storage, or another namespace",
+        )
+
+
+def with_own_namespace(plan: Plan, found: ObservedNamespace | None) -> Plan:
+    """Let a stack that no longer wants to create its namespace go on with the one that it made.
+
+    It stays declared: what is no longer declared would be deleted, with the app in it.
+    """
+    if plan.create_namespace or found is None or found.stack != plan.names.stack:
+        return plan
+    return replace(plan, create_namespace=True, keep_namespace=True)
+
+
+def namespace_keeping(plan: Plan) -> Iterator[str]:
+    """Say what becomes of a namespace that the stack made and no longer wants to create."""
+    if plan.keep_namespace:
+        yield (
+            f"namespace.create: this stack made the namespace '{plan.names.namespace}', which now "
+            "stays when the stack goes"
         )
 
 
@@ -136,13 +156,17 @@ def _foreign(plan: Plan, held: HeldClaim) -> Mistake:
 
 def _fixed(cache: Cache, held: HeldClaim) -> Iterator[Mistake]:
     rule = "a claim keeps its class and its access mode; a new one would delete the files"
+    remedy = (
+        "put it back, or run 'pulumi state unprotect --all' and choose another name for the app, "
+        "whose cache is then empty"
+    )
     if cache.storage_class is not None and cache.storage_class != held.storage_class:
         yield Mistake(
             key="cache.storageClass",
             wrong=f"{cache.storage_class} is not the {held.storage_class} of the claim "
             f"'{held.name}'",
             rule=rule,
-            remedy="put it back, or choose another name or namespace for the app",
+            remedy=remedy,
         )
     if cache.access_mode not in held.access_modes:
         yield Mistake(
@@ -150,7 +174,7 @@ def _fixed(cache: Cache, held: HeldClaim) -> Iterator[Mistake]:
             wrong=f"{cache.access_mode} is not the {', '.join(held.access_modes)} of the claim "
             f"'{held.name}'",
             rule=rule,
-            remedy="put it back, or choose another name or namespace for the app",
+            remedy=remedy,
         )
 
 

@@ -101,6 +101,8 @@ class ModelServer(pulumi.ComponentResource):
                 depends_on=list(after),
                 # Whoever scales owns the count; `replicas` is for the creation.
                 ignore_changes=None if plan.server.holds_replicas else ["spec.replicas"],
+                # In another namespace it is another Deployment, for which a GPU has to be free.
+                delete_before_replace=True if plan.rollout.max_surge == 0 else None,
                 custom_timeouts=pulumi.CustomTimeouts(
                     create=f"{plan.start.seconds}s", update=f"{plan.rollout.update_seconds}s"
                 ),

@@ -22,6 +22,8 @@ from planning.auth import ApiKeyAuth, MiddlewareAuth, NoAuth
 from planning.names import ENFORCE, owner
 from planning.plan import Plan
 
+_NAMESPACE = "namespace"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VllmAppArgs:
@@ -93,9 +95,14 @@ class VllmApp(pulumi.ComponentResource):
         foundations: list[pulumi.Resource] = []
         if plan.create_namespace:
             # A namespace takes its claims along, so it stays where they stay.
-            keep = pulumi.ResourceOptions(parent=self, retain_on_delete=plan.cache.keeps_namespace)
-            metadata = namespace_metadata(plan)
-            foundations.append(Namespace(f"{name}-namespace", metadata=metadata, opts=keep))
+            stays = plan.cache.keeps_namespace or plan.keep_namespace
+            keep = pulumi.ResourceOptions(
+                parent=self,
+                retain_on_delete=stays,
+                aliases=[pulumi.Alias(name=f"{name}-namespace")],
+            )
+            # Not named after the app: a rename would end with the deletion of what it renamed into.
+            foundations.append(Namespace(_NAMESPACE, metadata=namespace_metadata(plan), opts=keep))
         policies = self._network_policies(name, plan, tuple(foundations))
         if plan.cache.storage == "pvc" or plan.cache.kept:
             cache = ModelCacheArgs(plan=plan, after=tuple(foundations))

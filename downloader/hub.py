@@ -27,8 +27,12 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Worth another attempt; what huggingface_hub 2.4.0 itself retries (`utils/_http.py`)."""
 
-OTHER_FILES = ("*.json", "*.jinja", "*.model", "*.py", "*.tiktoken", "*.txt")
-"""What vLLM may read beside the weights: configs, tokenizers, chat templates, code."""
+OTHER_FILES = ("*.json", "*.jinja", "*.model", "*.model.v*", "*.py", "*.tiktoken", "*.txt")
+"""What vLLM may read beside the weights: configs, tokenizers, chat templates, code.
+
+The version of a tokenizer of Mistral's is in its name (`tokenizer.model.v3`); without that file
+mistral_common takes `tokenizer.model` for one of version 1.
+"""
 
 WEIGHTS = {
     "mistral": (("consolidated*.safetensors", ""),),

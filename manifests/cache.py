@@ -38,7 +38,8 @@ def cache_volumes(cache: Cache) -> list[VolumeArgs]:
         return [VolumeArgs(name=_VOLUME, persistent_volume_claim=claim)]
     match cache.volume:
         case HostPathVolume(path=path):
-            source = HostPathVolumeSourceArgs(path=path, type="DirectoryOrCreate")
+            # The kubelet would create one that root alone may write (kubernetes#2630).
+            source = HostPathVolumeSourceArgs(path=path, type="Directory")
             return [VolumeArgs(name=_VOLUME, host_path=source)]
         case NfsVolume(server=server, path=path):
             return [VolumeArgs(name=_VOLUME, nfs=NFSVolumeSourceArgs(server=server, path=path))]

@@ -20,6 +20,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from manifests.api_keys import ApiKeys
 from manifests.metadata import pod_metadata, server_metadata
 from manifests.pod import Token, pod_spec
+from manifests.server import service_annotations
 from planning.names import PORT, selector
 from planning.plan import Plan
 
@@ -36,7 +37,7 @@ def leader_service_args(plan: Plan) -> ServiceInitArgs:
     """Build the Service in front of the leaders, which alone serve HTTP."""
     return ServiceInitArgs(
         # As for the Service of single pods: what is behind it is awaited anyway.
-        metadata=server_metadata(plan, plan.names.server, {"pulumi.com/skipAwait": "true"}),
+        metadata=server_metadata(plan, plan.names.server, service_annotations(plan)),
         spec=ServiceSpecArgs(
             selector=selector(plan.names, "server") | _LEADER,
             ports=[ServicePortArgs(name="http", port=PORT, target_port="http")],

@@ -20,7 +20,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetInitArgs, PodDisrupti
 from manifests.api_keys import ApiKeys
 from manifests.metadata import pod_metadata, server_metadata
 from manifests.pod import Token, pod_spec
-from planning.names import PORT, selector
+from planning.names import PORT, STACK, selector
 from planning.plan import Plan
 
 
@@ -29,12 +29,17 @@ def service_args(plan: Plan) -> ServiceInitArgs:
     return ServiceInitArgs(
         # The provider waits ten seconds after every change of endpoints (await/service.go); the
         # Deployment is awaited anyway, and a test compares the selector with the pods' labels.
-        metadata=server_metadata(plan, plan.names.server, {"pulumi.com/skipAwait": "true"}),
+        metadata=server_metadata(plan, plan.names.server, service_annotations(plan)),
         spec=ServiceSpecArgs(
             selector=selector(plan.names, "server"),
             ports=[ServicePortArgs(name="http", port=PORT, target_port="http")],
         ),
     )
+
+
+def service_annotations(plan: Plan) -> dict[str, str]:
+    """Annotations of the server's Service, which names the app's stack to other stacks."""
+    return {"pulumi.com/skipAwait": "true", STACK: plan.names.stack}
 
 
 def deployment_args(

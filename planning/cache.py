@@ -7,12 +7,14 @@ import math
 from dataclasses import replace
 
 from catalog.records import Model
+from planning.errors import PlanError
 from planning.names import Names, Pairs
 from planning.plan import Plan
 from planning.pod_security import pod_security
-from planning.units import GIB
+from planning.units import GIB, amount
 from planning.volumes import Cache, CsiVolume, HeldClaim, HostPathVolume, NfsVolume, Volume
 from settings.cache import Cache as CacheSettings
+from settings.mistakes import Mistake
 from settings.models import StackSettings
 
 CACHE_PATH = "/models"
@@ -28,9 +30,15 @@ def cache_size(weights_bytes: int) -> str:
 
 
 def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
-    """Turn the storage that the stack asks for into what a pod mounts."""
+    """Turn the storage that the stack asks for into what a pod mounts.
+
+    Raises:
+        PlanError: it does not hold the model.
+    """
     asked = settings.cache
     kind = asked.kind
+    if kind == "none" and asked.size and amount(asked.size) < model.weights_bytes:
+        raise PlanError(_too_small(asked.size, model))
     claims = {"pvc": names.cache, "existingClaim": asked.claim_name}
     return Cache(
         storage=kind,
@@ -49,6 +57,16 @@ def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
         path=CACHE_PATH,
         kept=None,
         pod_security=pod_security(kind),
+    )
+
+
+def _too_small(size: str, model: Model) -> Mistake:
+    """Refuse a limit that evicts each pod before it has its files, without a sign in the pod."""
+    return Mistake(
+        key="cache.size",
+        wrong=f"{size} is less than the {model.weights_bytes / GIB:.1f} GiB of the model's files",
+        rule="without storage it limits what a pod downloads, which is evicted beyond that",
+        remedy="raise it or remove it",
     )
 
 

@@ -21,13 +21,16 @@ Pairs = tuple[tuple[str, str], ...]
 
 PART_OF = "mistral-vllm"
 STACK = f"{PART_OF}/stack"
-"""The annotation that names the stack which made a namespace or a claim."""
+"""The annotation that names the stack which made a namespace, a claim or a Service."""
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 """The label of a namespace that names the Pod Security level of its pods."""
 
 RETAIN = f"{PART_OF}/retain"
 """The annotation of a claim that outlives its stack."""
+
+_LONGEST_LABEL = 63
+"""Characters of a label's value (Kubernetes)."""
 
 PORT = 8000
 """The port vLLM listens on, its own default."""
@@ -124,7 +127,9 @@ def owner(names: Names) -> dict[str, str]:
 
 
 def image_version(image: str) -> str:
-    """The tag of an image, or the first 12 digits of its digest, as a label's value."""
-    if "@sha256:" in image:
-        return image.rpartition(":")[2][:12]
-    return image.rpartition(":")[2]
+    """The tag of an image, or the first 12 digits of its digest, as a label's value.
+
+    A tag may be twice as long as a label, and begin and end with what a label may not.
+    """
+    length = 12 if "@sha256:" in image else _LONGEST_LABEL
+    return image.rpartition(":")[2].lstrip("_.-")[:length].rstrip("_.-")

@@ -61,7 +61,7 @@ def _tolerations(preset: Preset, settings: StackSettings) -> tuple[Toleration, .
     made = (
         Toleration(
             key=toleration.key,
-            operator=toleration.operator,
+            operator=toleration.settled_operator,
             value=toleration.value,
             effect=toleration.effect,
             toleration_seconds=toleration.toleration_seconds,

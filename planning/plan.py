@@ -191,10 +191,14 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that components need; the same settings and facts give the same plan."""
+    """Everything that components need; the same settings and facts give the same plan.
+
+    `keep_namespace` tells that the stack made its namespace and no longer wants to: it stays.
+    """
 
     names: Names
     create_namespace: bool
+    keep_namespace: bool = False
     extra_labels: Pairs
     model: PlannedModel
     placement: Placement

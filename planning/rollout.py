@@ -26,9 +26,9 @@ for the whole start, and this part does not grow with the weights."""
 PRE_STOP_SECONDS = 15
 """Until every proxy has forgotten a pod that goes; KServe waits as long before SIGTERM."""
 
-GRACE_SECONDS = 130
-"""From the deletion of a pod to SIGKILL, as the samples of the Gateway API inference extension have
-it: two minutes for requests that have started, and the wait before."""
+DRAIN_SECONDS = 110
+"""For requests that have started, so that a pod is gone 130 s after its deletion, as the samples of
+the Gateway API inference extension have it."""
 
 _EXIT_SECONDS = 5
 """Assumption: vLLM has ended so long after its own timeout."""
@@ -63,13 +63,18 @@ def start_budget(
     )
 
 
-def plan_drain(flags: Container[str]) -> Drain:
-    """Plan a stop that lets requests finish, for the flags of the vLLM version that is served."""
-    timeout = GRACE_SECONDS - PRE_STOP_SECONDS - _EXIT_SECONDS
+def plan_drain(flags: Container[str], *, override: int | None = None) -> Drain:
+    """Plan a stop that lets requests finish.
+
+    Args:
+        flags: of the vLLM version that is served.
+        override: seconds that the stack config gives them instead.
+    """
+    timeout = DRAIN_SECONDS if override is None else override
     return Drain(
         pre_stop_seconds=PRE_STOP_SECONDS,
         shutdown_timeout=timeout if "--shutdown-timeout" in flags else None,
-        grace_seconds=GRACE_SECONDS,
+        grace_seconds=PRE_STOP_SECONDS + timeout + _EXIT_SECONDS,
     )
 
 

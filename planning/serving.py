@@ -20,6 +20,9 @@ from planning.rollout import plan_drain
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
+_USER = "vllm"
+"""torch asks for the user's name as it is imported, and not every image has one for the uid of the
+pods: those of ROCm have none (vllm, docker/Dockerfile.rocm). Python's getpass asks this first."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
@@ -42,7 +45,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
         raise PlanError(*mistakes)
     release = served_release(gpu, overrides_of(settings))
     flags = load_flags(release)
-    drain = plan_drain(flags.kinds)
+    drain = plan_drain(flags.kinds, override=settings.rollout.drain_seconds)
     if mistakes := api_key_mistakes(settings.ingress.auth.kind, release):
         raise PlanError(*mistakes)
     request = replace(
@@ -54,7 +57,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
     offline = OFFLINE if has_download(settings.cache.kind) else {}
-    paths = {"HF_HOME": CACHE_PATH, "HOME": HOME, **offline}
+    paths = {"HF_HOME": CACHE_PATH, "HOME": HOME, "USER": _USER, **offline}
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,

@@ -8,7 +8,16 @@ from typing import Literal
 from pydantic import Field
 
 from settings.mistakes import Mistake
-from settings.values import AbsolutePath, DnsLabel, Quantity, Section, Text
+from settings.values import (
+    AbsolutePath,
+    DnsLabel,
+    DnsSubdomain,
+    Filled,
+    LabelValue,
+    Quantity,
+    Section,
+    Text,
+)
 
 Storage = Literal["pvc", "existingClaim", "hostPath", "nfs", "csi", "apolo", "none"]
 
@@ -40,14 +49,16 @@ class Cache(Section):
         default=False,
         description="remove the model's other revisions once the wanted one is there",
     )
-    claim_name: str | None = Field(
+    claim_name: DnsSubdomain | None = Field(
         default=None, description="`existingClaim`: a claim in the app's namespace"
     )
     path: AbsolutePath | None = Field(
         default=None, description="`hostPath`: folder of each node; `nfs`: folder of the server"
     )
-    server: str | None = Field(default=None, description="`nfs`: its address")
-    driver: str | None = Field(default=None, description="`csi`: a driver of inline volumes")
+    server: Filled | None = Field(default=None, description="`nfs`: its address")
+    driver: Filled | None = Field(
+        default=None, description="`csi`: a driver of inline volumes on a share or bucket"
+    )
     volume_attributes: dict[str, Text] = Field(
         default={}, description="`csi`: what the driver is told"
     )
@@ -55,8 +66,8 @@ class Cache(Section):
         default=None,
         description="`apolo`: of the platform, for `storage://{cluster}/{org}/{project}/llm_bundles`",
     )
-    org: str | None = Field(default=None, description="`apolo`: organisation")
-    project: str | None = Field(default=None, description="`apolo`: project")
+    org: LabelValue | None = Field(default=None, description="`apolo`: organisation")
+    project: LabelValue | None = Field(default=None, description="`apolo`: project")
 
     @property
     def kind(self) -> Storage:

@@ -22,7 +22,9 @@ from settings.values import (
     Image,
     Quantity,
     Revision,
+    SecretKey,
     Section,
+    ServiceName,
     Text,
 )
 
@@ -41,10 +43,15 @@ class Toleration(Section):
     """A Kubernetes toleration of the preset's pool."""
 
     key: str | None = None
-    operator: Literal["Exists", "Equal"] = "Exists"
-    value: str | None = None
+    operator: Literal["Exists", "Equal"] | None = None
+    value: Text | None = None
     effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] | None = None
     toleration_seconds: int | None = None
+
+    @property
+    def settled_operator(self) -> Literal["Exists", "Equal"]:
+        """The operator; as in Kubernetes, a value alone asks for `Equal`."""
+        return self.operator or ("Exists" if self.value is None else "Equal")
 
 
 class Pool(Section):
@@ -94,8 +101,8 @@ class Preset(Section):
 class SecretReference(Section):
     """A key of a Secret that exists in the app's namespace."""
 
-    name: str = Field(description="Secret that holds the Hugging Face token")
-    key: str = Field(default="token", description="its key")
+    name: DnsSubdomain = Field(description="Secret that holds the Hugging Face token")
+    key: SecretKey = Field(default="token", description="its key")
 
 
 class ExternalToken(Section):
@@ -152,7 +159,14 @@ class Rollout(Section):
     start_seconds: int | None = Field(
         default=None,
         ge=10,
-        description="until a pod must answer; default: planned from what it fetches and loads",
+        description="until a pod must answer, and a download must be done; "
+        "default: planned from what is fetched and loaded",
+    )
+    drain_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=86400,
+        description="that a pod on its way out gives requests which have started; default: 110",
     )
 
 
@@ -163,7 +177,7 @@ class StackSettings(Section):
     revision: Revision | None = Field(
         default=None, description="commit sha of the repository; default: pinned by the catalogue"
     )
-    name: DnsLabel = Field(default="vllm", max_length=40, description="of the app and its objects")
+    name: ServiceName = Field(default="vllm", description="of the app and its objects")
     preset: str = Field(default="auto", description="a preset's name; `auto`: cheapest that fits")
     presets: tuple[Preset, ...] = Field(
         description="GPU flavours of the cluster: a list, or a file that holds it"
@@ -222,8 +236,10 @@ class StackSettings(Section):
     multi_node: MultiNode = MultiNode()
     namespace: Namespace = Namespace()
     kubernetes: Kubernetes = Kubernetes()
-    priority_class: str | None = Field(default=None, description="of the pods")
-    runtime_class: str | None = Field(default=None, description="of the pods, such as `nvidia`")
+    priority_class: DnsSubdomain | None = Field(default=None, description="of the pods")
+    runtime_class: DnsSubdomain | None = Field(
+        default=None, description="of the pods, such as `nvidia`"
+    )
     labels: dict[str, Text] = Field(default={}, description="added to every object")
     node_selector: dict[str, Text] = Field(default={}, description="added to the preset's")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="added to the preset's")

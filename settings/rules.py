@@ -8,11 +8,13 @@ from settings.auth import auth_mistakes
 from settings.autoscaling_rules import autoscaling_mistakes
 from settings.cache import cache_mistakes
 from settings.ingress import ingress_mistakes
+from settings.label_rules import label_mistakes
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings
 from settings.network import network_mistakes
 from settings.preset_rules import preset_mistakes
 from settings.rendering import rendering_mistakes
+from settings.toleration_rules import toleration_mistakes
 
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
@@ -138,4 +140,12 @@ def _exposure(settings: StackSettings) -> Iterator[Mistake]:
     )
 
 
-_RULES: tuple[_Rule, ...] = (_cluster, _presets, _batch, _cache, _exposure)
+_RULES: tuple[_Rule, ...] = (
+    _cluster,
+    _presets,
+    _batch,
+    _cache,
+    _exposure,
+    label_mistakes,
+    toleration_mistakes,
+)

@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 
 _QUANTITY = re.compile(r"[1-9][0-9]*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _DURATION = re.compile(r"(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
 _URL = re.compile(r"https?://[^\s/@?#]+(/[^\s@]*)?")
@@ -44,6 +46,25 @@ def _check_absolute(value: str) -> str:
 def _check_dns_label(value: str) -> str:
     if len(value) > 63 or not _DNS_LABEL.fullmatch(value):
         raise rule("is a DNS label: a-z, 0-9 and '-', at most 63 characters")
+    return value
+
+
+def _check_service_name(value: str) -> str:
+    if not _SERVICE_NAME.fullmatch(value):
+        # RFC 1035; what the program appends makes names of up to 63 characters.
+        raise rule("is a-z, 0-9 and '-', begins with a letter and has at most 40 characters")
+    return value
+
+
+def _check_label_value(value: str) -> str:
+    if not _LABEL_VALUE.fullmatch(value):
+        raise rule("is the value of a label: letters, digits, '-', '_' and '.', at most 63")
+    return value
+
+
+def _check_filled(value: str) -> str:
+    if not value.strip():
+        raise rule("is not empty")
     return value
 
 
@@ -86,6 +107,9 @@ def _check_revision(value: str) -> str:
 Quantity = Annotated[str, BeforeValidator(_plain_to_text), AfterValidator(_check_quantity)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
+ServiceName = Annotated[str, AfterValidator(_check_service_name)]
+LabelValue = Annotated[str, AfterValidator(_check_label_value)]
+Filled = Annotated[str, AfterValidator(_check_filled)]
 DnsSubdomain = Annotated[str, AfterValidator(_check_dns_subdomain)]
 Image = Annotated[str, AfterValidator(_check_image)]
 Revision = Annotated[str, AfterValidator(_check_revision)]

@@ -57,6 +57,16 @@ def test_a_branch_is_found_under_its_name(hub: HubStandIn, tmp_path: Path) -> No
             ["a.safetensors", "1_Pooling/config.json"],
             ["1_Pooling/config.json", "a.safetensors"],
         ),
+        (
+            "mistral",
+            ["consolidated.safetensors", "tokenizer.model", "tokenizer.model.v3"],
+            ["consolidated.safetensors", "tokenizer.model", "tokenizer.model.v3"],
+        ),
+        (
+            "mistral",
+            ["consolidated.safetensors", "tokenizer.mm.model.v7m1"],
+            ["consolidated.safetensors", "tokenizer.mm.model.v7m1"],
+        ),
         ("mistral", ["a.safetensors", "config.json"], []),
         ("hf", ["a.gguf", "config.json"], []),
     ],

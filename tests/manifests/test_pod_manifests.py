@@ -1,6 +1,8 @@
 """The server's pod as it goes to the cluster: security, probes, resources, image, token."""
 
+import getpass
 import json
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,21 @@ def test_the_container_writes_to_volumes_only() -> None:
     assert environment["HOME"] in mounted.values()
     assert environment["HF_HOME"] in mounted.values()
     assert {"/tmp", "/dev/shm"} <= set(mounted.values())  # noqa: S108 - the container's own
+
+
+@pytest.mark.parametrize("preset", ["nvidia-l4-1", "nvidia-v100-16-1", "amd-mi300x-1"])
+def test_the_user_has_a_name_in_an_image_that_knows_none_for_the_uid(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = container(dev(preset=preset, model="voxtral-mini-3b", dtype="float16"))
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    for variable in only["env"]:
+        monkeypatch.setenv(variable["name"], variable.get("value", ""))
+    users: dict[int, object] = {}
+    monkeypatch.setattr(pwd, "getpwuid", users.__getitem__)
+    # What torch does as it is imported (torch/_inductor/runtime/cache_dir_utils.py).
+    assert getpass.getuser()
 
 
 def test_the_pod_holds_no_credentials_of_the_cluster() -> None:

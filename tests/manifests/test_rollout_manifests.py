@@ -45,8 +45,9 @@ def test_a_rollout_takes_a_spare_gpu_only_where_one_is_declared(
     assert recording.only(":Deployment").inputs["spec"]["strategy"] == strategy
 
 
-def test_a_stop_leaves_time_to_be_forgotten_and_then_to_finish() -> None:
-    recording = dev()
+@pytest.mark.parametrize("asked", [None, 0, 1800])
+def test_a_stop_leaves_time_to_be_forgotten_and_then_to_finish(asked: int | None) -> None:
+    recording = dev(rollout={} if asked is None else {"drainSeconds": asked})
     grace, only = pod_spec(recording)["terminationGracePeriodSeconds"], container(recording)
     pre_stop = only["lifecycle"]["preStop"]
     assert set(pre_stop) == {"sleep"}
@@ -55,7 +56,10 @@ def test_a_stop_leaves_time_to_be_forgotten_and_then_to_finish() -> None:
     readiness = only["readinessProbe"]
     # Without the wait, a pod would go before the last proxy has seen that it is not ready.
     assert wait >= readiness["periodSeconds"]
-    assert 0 < drain < grace - wait
+    assert drain < grace - wait
+    assert drain == (110 if asked is None else asked)
+    # A replacement may wait for the whole stop of the pod before it.
+    assert recording.only(":Deployment").inputs["spec"]["progressDeadlineSeconds"] > grace
 
 
 def test_several_pods_are_spread_over_nodes_where_there_are_some_and_drained_one_by_one() -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planning.cache import cache_size, with_held_claim
+from planning.errors import PlanError
 from planning.explain import preview_lines
 from planning.plan import Plan
-from planning.units import GIB
+from planning.units import GIB, amount
 from planning.volumes import CsiVolume, HeldClaim, HostPathVolume, NfsVolume
 from settings.parse import parse
 from tests.choices import planned, preset
@@ -148,6 +149,38 @@ def test_a_level_below_restricted_is_explained_in_the_preview(storage: str) -> N
     assert bool(said) == (made.cache.pod_security.level != "restricted")
     assert all(made.cache.pod_security.level in line and "namespace llm" in line for line in said)
     assert f"({made.cache.pod_security.level}); cache: {storage}" in " ".join(preview_lines(made))
+
+
+def test_a_limit_below_the_model_is_refused_where_it_would_evict_every_pod() -> None:
+    with pytest.raises(PlanError) as refused:
+        planned([preset("l4")], cache={"storage": "none", "size": "5Gi"})
+    (mistake,) = refused.value.mistakes
+    assert str(mistake).startswith("cache.size: 5Gi is less than the 13.5 GiB of the model's files")
+    assert planned([preset("l4")], cache={"enabled": False, "size": "14Gi"}).cache.size == "14Gi"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "number"),
+    [("8", 8), ("500m", 0.5), ("32Gi", 32 * GIB), ("2Ti", 2048 * GIB), ("3M", 3e6), ("4Ki", 4096)],
+)
+def test_a_quantity_is_read_as_kubernetes_reads_it(quantity: str, number: float) -> None:
+    assert amount(quantity) == number
+
+
+@pytest.mark.parametrize(
+    ("key", "cache"),
+    [
+        ("claimName", {"storage": "existingClaim", "claimName": ""}),
+        ("claimName", {"storage": "existingClaim", "claimName": "My Claim"}),
+        ("server", {"storage": "nfs", "server": " ", "path": "/models"}),
+        ("driver", {"storage": "csi", "driver": ""}),
+        ("org", {"storage": "apolo", "cluster": "c", "org": "a b", "project": "p"}),
+        ("project", {"storage": "apolo", "cluster": "c", "org": "o", "project": ""}),
+    ],
+)
+def test_what_names_nothing_is_refused_where_it_stands(key: str, cache: dict[str, Any]) -> None:
+    (line,) = mistakes(**cache)
+    assert line.startswith(f"cache.{key}: ")
 
 
 @given(st.integers(min_value=1, max_value=2 * 10**12))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cluster.diagnosis import event_lines, pool_lines
+from cluster.diagnosis import event_lines, pool_lines, refused_lines
 from cluster.observed import ObservedEvent, ObservedNode, ObservedPod
 
 L4 = {"nvidia.com/gpu.product": "NVIDIA-L4"}
@@ -44,6 +44,34 @@ def test_an_untolerated_taint_is_named_and_a_toleration_of_all_taints_counts() -
     nodes = [node("a", L4, "1", "nvidia.com/gpu")]
     assert "does not tolerate its taint nvidia.com/gpu" in list(pool_lines(pod("other"), nodes))[1]
     assert "matches" in list(pool_lines(pod(None), nodes))[1]
+
+
+def test_a_node_that_is_too_small_is_told_from_one_that_is_full() -> None:
+    offers = {"nvidia.com/gpu": "1", "cpu": "8", "memory": "30Gi"}
+    small = replace(node("a", L4, "1"), allocatable=offers)
+    asking = replace(pod(), requests={"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "1"})
+    assert list(pool_lines(asking, [small]))[1:] == [
+        "  NVIDIA-L4 (1 node of 1): gives pods memory 30Gi, the pod asks for 32Gi"
+    ]
+    fitting = replace(asking, requests={"cpu": "8", "memory": "30Gi"})
+    assert list(pool_lines(fitting, [small]))[1:] == [
+        "  NVIDIA-L4 (1 node of 1): matches, but has none free"
+    ]
+
+
+def test_pods_that_were_never_made_are_told_with_the_last_reason() -> None:
+    def event(seen: str, reason: str, message: str) -> ObservedEvent:
+        return ObservedEvent(last_seen=seen, reason=reason, message=message)
+
+    events = {
+        "vllm-5d": [
+            event("2", "FailedCreate", "pods vllm-5d-b: exceeded quota"),
+            event("1", "FailedCreate", "pods vllm-5d-a: exceeded quota"),
+            event("3", "ScalingReplicaSet", "scaled up"),
+        ],
+        "vllm-4c": [event("0", "SuccessfulCreate", "made")],
+    }
+    assert list(refused_lines(events)) == ["vllm-5d: FailedCreate: pods vllm-5d-b: exceeded quota"]
 
 
 def test_a_cluster_without_such_gpus_says_so() -> None:

@@ -53,3 +53,9 @@ def test_what_the_stack_adds_stands_beside_the_pool_s_own() -> None:
     assert placement.node_selector == (("pool", "l4"), ("zone", "a"))
     assert [toleration.key for toleration in placement.tolerations] == ["nvidia.com/gpu", "team"]
     assert (placement.runtime_class, placement.priority_class) == ("nvidia", "high")
+
+
+def test_a_toleration_with_a_value_alone_compares_it_as_in_kubernetes() -> None:
+    given = ({"key": "gpu", "value": "l4"}, {"key": "gpu"})
+    placement = planned([preset("l4")], tolerations=given).placement
+    assert [toleration.operator for toleration in placement.tolerations] == ["Equal", "Exists"]

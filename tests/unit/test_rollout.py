@@ -76,6 +76,15 @@ def test_a_rollout_says_which_and_why() -> None:
     )
 
 
+@given(st.integers(0, 86400))
+def test_the_stack_may_give_requests_longer_and_the_kubelet_waits_for_that(seconds: int) -> None:
+    drain = plan_drain({"--shutdown-timeout"}, override=seconds)
+    assert drain.shutdown_timeout == seconds
+    assert drain.grace_seconds > drain.pre_stop_seconds + seconds
+    plain = plan_drain({"--shutdown-timeout"})
+    assert plain.grace_seconds - drain.grace_seconds == (plain.shutdown_timeout or 0) - seconds
+
+
 def test_a_version_that_cannot_drain_is_not_told_to_and_the_preview_says_so() -> None:
     assert plan_drain(()).shutdown_timeout is None
     plan = replace(planned([preset("l4")]), drain=plan_drain(()))

@@ -1,11 +1,13 @@
 """From settings to a plan: revisions, engine values, warnings, and what is refused."""
 
+import re
 from typing import Any
 
 import pytest
 
 from planning.errors import PlanError
 from planning.facts import model_facts
+from planning.names import image_version
 from settings.models import Preset
 from settings.parse import parse
 from settings.pulumi_config import Secrets
@@ -196,3 +198,16 @@ def test_a_short_name_that_nobody_knows_is_not_asked_of_the_hub() -> None:
 def test_the_token_for_the_look_up_is_not_printed() -> None:
     secrets = Secrets(values={}, look_up_token="hf_hidden")
     assert "hf_hidden" not in repr(secrets)
+
+
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+@pytest.mark.parametrize("tag", ["v0.31.0", f"v0.31.0-{'b' * 54}-20261123", "_nightly.", "v" * 128])
+def test_the_version_of_an_image_is_the_value_of_a_label(tag: str) -> None:
+    assert LABEL_VALUE.fullmatch(image_version(f"registry.example.com:5000/vllm:{tag}"))
+
+
+def test_the_version_of_an_image_is_its_tag_or_the_begin_of_its_digest() -> None:
+    assert image_version("vllm/vllm-openai:v0.31.0") == "v0.31.0"
+    assert image_version(f"vllm/vllm-openai@sha256:{'ab' * 32}") == "ab" * 6

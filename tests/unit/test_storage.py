@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from cluster.observed import ObservedNamespace
-from cluster.storage import cache_mistakes, claim_mistakes, claim_warnings, namespace_mistakes
+from cluster.storage import (
+    cache_mistakes,
+    claim_mistakes,
+    claim_warnings,
+    namespace_keeping,
+    namespace_mistakes,
+    with_own_namespace,
+)
+from cluster.storage_classes import ObservedStorageClass, class_mistakes, class_warnings
 from planning.plan import Plan
 from planning.units import GIB
 from planning.volumes import Cache, HeldClaim
@@ -96,6 +104,35 @@ def test_another_class_or_access_mode_is_refused_since_it_would_delete_the_files
     assert all("would delete the files" in mistake.rule for mistake in mistakes)
 
 
+STANDARD = ObservedStorageClass(name="standard", is_default=True, expands=True)
+FIXED = ObservedStorageClass(name="fixed", is_default=False, expands=False)
+
+
+def test_a_growth_that_the_class_of_the_claim_does_not_allow_is_refused() -> None:
+    grown = plan(size="80Gi").cache
+    of_fixed = held(storage_class="fixed")
+    (mistake,) = class_mistakes(grown, of_fixed, [FIXED, STANDARD])
+    assert str(mistake).startswith("cache.size: 80Gi is more than the 30Gi of the claim")
+    assert "its class fixed lets no claim grow" in mistake.rule
+    assert list(class_mistakes(grown, held(), [FIXED, STANDARD])) == []
+    assert list(class_mistakes(grown, None, [FIXED])) == []
+    assert list(class_mistakes(plan(size="30Gi").cache, of_fixed, [FIXED])) == []
+    assert list(class_mistakes(plan().cache, of_fixed, [FIXED])) == []
+
+
+def test_a_new_claim_for_which_nothing_makes_a_volume_is_warned_of() -> None:
+    (warning,) = class_warnings(plan(), None, [FIXED])
+    assert "no default StorageClass" in warning
+    assert warning.endswith("name one of: fixed")
+    (warning,) = class_warnings(plan(storageClass="fasst"), None, [FIXED, STANDARD])
+    assert "no StorageClass 'fasst'" in warning
+    assert warning.endswith("its classes: fixed, standard")
+    assert list(class_warnings(plan(), None, [FIXED, STANDARD])) == []
+    assert list(class_warnings(plan(storageClass="fixed"), None, [FIXED])) == []
+    assert list(class_warnings(plan(storageClass=""), None, [])) == []
+    assert list(class_warnings(plan(storageClass="gone"), held(), [])) == []
+
+
 def test_a_namespace_that_admits_no_such_volume_is_refused() -> None:
     folder = plan(storage="hostPath", path="/mnt/models", namespace={"create": False})
     for enforced in ("restricted", "baseline"):
@@ -112,6 +149,17 @@ def test_a_namespace_that_admits_no_such_volume_is_refused() -> None:
 def test_a_namespace_that_nobody_makes_must_exist() -> None:
     (mistake,) = namespace_mistakes(plan(namespace={"create": False, "name": "team"}), None)
     assert "there is no namespace 'team'" in mistake.wrong
+
+
+def test_a_namespace_that_the_stack_made_stays_when_it_no_longer_wants_to_create_one() -> None:
+    refusing = plan(namespace={"create": False})
+    kept = with_own_namespace(refusing, MINE)
+    assert (kept.create_namespace, kept.keep_namespace) == (True, True)
+    assert "now stays when the stack goes" in "".join(namespace_keeping(kept))
+    for found in (None, replace(MINE, stack=None), replace(MINE, stack="staging")):
+        assert with_own_namespace(refusing, found) == refusing
+    assert with_own_namespace(plan(), MINE) == plan()
+    assert list(namespace_keeping(plan())) == []
 
 
 def test_an_existing_claim_must_exist_and_hold_the_model_for_every_replica() -> None:

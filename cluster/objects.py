@@ -1,0 +1,42 @@
+"""Objects of the live cluster as maps; the only module that calls its API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightkube import Client
+from lightkube.core.exceptions import ApiError
+
+_NOT_FOUND = 404
+
+_PAGE = 500
+"""Objects of one answer, as kubectl asks.
+
+To a list without a limit an API server answers 429 until its cache of the kind is ready, as at the
+first one of a custom resource (k8s.io/apiserver v0.36, shouldDelegateListOnNotReadyCache).
+"""
+
+
+def read_object(
+    client: Client, kind: type[object], name: str, **query: object
+) -> dict[str, Any] | None:
+    """Read one object; None where there is none of this name."""
+    api: Any = client
+    try:
+        return api.get(kind, name, **query).to_dict()
+    except ApiError as error:
+        if int(error.response.status_code) != _NOT_FOUND:
+            raise
+        return None
+
+
+def read_objects(client: Client, kind: type[object], **query: object) -> list[dict[str, Any]]:
+    """Read every object of a kind; none where the cluster does not serve it."""
+    # lightkube leaves the types of maps open; the records of cluster.observed close them.
+    api: Any = client
+    try:
+        return [item.to_dict() for item in api.list(kind, chunk_size=_PAGE, **query)]
+    except ApiError as error:
+        if int(error.response.status_code) != _NOT_FOUND:
+            raise
+        return []
