@@ -16,12 +16,14 @@ from settings.cache import Cache
 from settings.ingress import Ingress
 from settings.network import Network
 from settings.values import (
+    Claim,
     DnsLabel,
     DnsSubdomain,
     Duration,
     Image,
     Quantity,
     Revision,
+    SecretKey,
     Section,
     Text,
 )
@@ -94,8 +96,8 @@ class Preset(Section):
 class SecretReference(Section):
     """A key of a Secret that exists in the app's namespace."""
 
-    name: str = Field(description="Secret that holds the Hugging Face token")
-    key: str = Field(default="token", description="its key")
+    name: DnsSubdomain = Field(description="Secret that holds the Hugging Face token")
+    key: SecretKey = Field(default="token", description="its key")
 
 
 class ExternalToken(Section):
@@ -105,7 +107,7 @@ class ExternalToken(Section):
     store_kind: Literal["SecretStore", "ClusterSecretStore"] = Field(
         default="SecretStore", description="the first is in the app's namespace"
     )
-    key: str = Field(description="what holds the token in the store")
+    key: Claim = Field(description="what holds the token in the store")
     property: str | None = Field(
         default=None, description="a field of it; default: the whole value"
     )

@@ -102,6 +102,33 @@ def test_what_contradicts_itself_is_one_mistake_that_names_the_key(
 
 
 @pytest.mark.parametrize(
+    ("auth", "key"),
+    [
+        (OIDC | {"groups": [""]}, "groups[0]"),
+        (OIDC | {"groups": ["two\nlines"]}, "groups[0]"),
+        (OIDC | {"audiences": [" "]}, "audiences[0]"),
+        (OIDC | {"emailDomains": ["example.com", "@example.com"]}, "emailDomains[1]"),
+        (OIDC | {"emailDomains": ["a.example,b.example"]}, "emailDomains[0]"),
+        (OIDC | {"clientId": ""}, "clientId"),
+        (OIDC | {"issuer": "https://issuer.example.com:99999"}, "issuer"),
+        (FORWARD | {"authResponseHeaders": ["X User"]}, "authResponseHeaders[0]"),
+    ],
+)
+def test_a_text_that_would_admit_nobody_or_everybody_is_one_mistake(
+    auth: dict[str, object], key: str
+) -> None:
+    """Without a second one about its secret, which belongs to the kind that was asked for."""
+    secrets = {"oidcClientSecret": "not-a-real-secret"} if auth["kind"] == "oidc" else {}
+    (line,) = mistakes(auth, secrets)
+    assert line.startswith(f"ingress.auth.{key}: ")
+
+
+@pytest.mark.parametrize("domain", ["*", "example.com", ".example.com", "*.example.com"])
+def test_domains_of_addresses_are_those_that_oauth2_proxy_knows(domain: str) -> None:
+    assert mistakes(OIDC | {"secretName": "client", "emailDomains": [domain]}) == []
+
+
+@pytest.mark.parametrize(
     "auth", ["basic", FORWARD, {"kind": "middleware", "middlewares": [{"name": "x"}]}, OIDC]
 )
 @pytest.mark.parametrize(
@@ -149,6 +176,13 @@ def test_every_secret_in_clear_is_refused() -> None:
 def test_an_address_with_a_password_is_not_repeated() -> None:
     (line,) = mistakes(FORWARD | {"address": "https://user:hunter2@login.example.com"})
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("reference", [{"name": ""}, {"name": "token", "key": "a b"}])
+def test_a_token_in_a_secret_that_cannot_exist_is_refused(reference: dict[str, str]) -> None:
+    raw = VALID | {"ingress": json.dumps(HOST), "huggingFaceTokenSecret": json.dumps(reference)}
+    (mistake,) = parse(raw, secret=frozenset()).mistakes
+    assert mistake.key.startswith("huggingFaceTokenSecret.")
 
 
 def test_a_token_comes_from_one_of_three_places() -> None:
