@@ -77,6 +77,22 @@ def test_a_mistake_in_a_list_names_its_place() -> None:
     assert line.startswith("presets[1].vendor: 'intel' is refused; it is 'nvidia' or 'amd'")
 
 
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"ingress": "llm.example.com"}, "ingress: 'llm.example.com' is refused; it is a section"),
+        ({"serverExtraArgs": "--enforce-eager"}, "serverExtraArgs: '--enforce-eager' is refused; "),
+        ({"labels": '["team"]'}, "labels: ['team'] is refused; it is a section of keys"),
+    ],
+)
+def test_a_value_of_another_shape_is_told_the_one_of_its_key(
+    changed: dict[str, str], line: str
+) -> None:
+    found = only(changed)
+    assert found.startswith(line)
+    assert "it is a list" in found or "it is a section of keys" in found
+
+
 def test_a_missing_key_says_so_where_the_value_should_stand() -> None:
     raw = {key: value for key, value in VALID.items() if key != "model"}
     (mistake,) = parse(raw, secret=frozenset()).mistakes
