@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from planning.exposure import MiddlewareReference
 from planning.names import Names
+from settings.auth import ANY_CONTROLLER
 from settings.auth import Auth as AuthSettings
 from settings.models import StackSettings
 
@@ -143,6 +145,25 @@ def _oidc(asked: AuthSettings) -> OidcAuth:
         secret_name=asked.secret_name,
         key=asked.key or "client-secret",
     )
+
+
+def auth_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn of what autoscaling lets pass: its interceptor is behind Traefik, and before vLLM."""
+    kind, scaling = settings.ingress.auth.kind, settings.autoscaling
+    if not (settings.ingress.enabled and scaling.enabled):
+        return
+    if kind not in ANY_CONTROLLER:
+        yield (
+            f"ingress.auth: {kind} holds at the way in alone, and with autoscaling every pod of "
+            f"the cluster that reaches the interceptor may call; close the namespace "
+            f"{scaling.interceptor.namespace} to others by a NetworkPolicy, or set it to apiKey"
+        )
+    elif kind == "apiKey" and 0 in (scaling.min_replicas, scaling.idle_replicas):
+        yield (
+            "ingress.auth: apiKey is checked by the server, so that a request without a key, too, "
+            "starts one where none runs; keep one (autoscaling.minReplicas: 1, no idleReplicas), "
+            "or let Traefik ask (basic, forwardAuth, middleware, oidc)"
+        )
 
 
 def auth_middlewares(names: Names, auth: Auth) -> tuple[MiddlewareReference, ...]:

@@ -253,6 +253,35 @@ def test_only_an_open_way_in_is_warned_of() -> None:
     assert not [auth for auth in ("apiKey", FORWARD, OIDC) if warned(auth)]
 
 
+@pytest.mark.parametrize(
+    ("auth", "scaling", "warned"),
+    [
+        ("none", {"minReplicas": 0}, None),
+        ("apiKey", {}, None),
+        ("apiKey", {"minReplicas": 0}, "starts one where none runs"),
+        ("apiKey", {"minReplicas": 2, "idleReplicas": 0}, "starts one where none runs"),
+        (FORWARD, {}, "every pod of the cluster that reaches the interceptor may call"),
+        (OIDC, {"interceptor": {"namespace": "scaling"}}, "the namespace scaling"),
+        (FORWARD, {"enabled": False}, None),
+    ],
+)
+def test_what_passes_by_the_interceptor_is_warned_of(
+    auth: object, scaling: dict[str, object], warned: str | None
+) -> None:
+    scaled = {"enabled": True} | scaling
+    keys: dict[str, Any] = {"cache": {"storage": "none"}, "autoscaling": scaled}
+    way = HOST | {"auth": auth, "tls": {"secretName": "tls"}}
+    found = [
+        text
+        for text in planned([preset("l4")], ingress=way, **keys).warnings
+        if text.startswith("ingress.auth: ") and not text.startswith("ingress.auth: none")
+    ]
+    assert len(found) == (0 if warned is None else 1)
+    assert warned is None or warned in found[0]
+    closed = planned([preset("l4")], ingress=way | {"enabled": False}, **keys)
+    assert not [text for text in closed.warnings if text.startswith("ingress.auth")]
+
+
 def test_middlewares_are_named_in_their_order_and_default_to_the_namespace_of_the_app() -> None:
     auth = {"kind": "middleware", "middlewares": [{"name": "b"}, {"name": "a", "namespace": "x"}]}
     found = plan(auth)
