@@ -98,7 +98,7 @@ def test_every_way_in_is_admitted_as_it_was_written(
 def test_a_scaled_httproute_brings_its_grant(exposed: Exposed) -> None:
     said = exposed.up(ingress={"host": HOST} | GATEWAY, autoscaling=scaling(enabled=True))
     assert "ingress.gateway: there is no Gateway edge/public" in said
-    assert exposed.only(GRANTS, INTERCEPTOR)["metadata"]["name"] == f"{NAMESPACE}-vllm"
+    assert exposed.only(GRANTS, INTERCEPTOR)["metadata"]["name"] == f"{NAMESPACE}.vllm"
     (rule,) = exposed.only(HTTP_ROUTES)["spec"]["rules"]
     assert rule["backendRefs"][0]["namespace"] == INTERCEPTOR
     assert exposed.all("ingresses") == []
