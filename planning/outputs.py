@@ -64,8 +64,8 @@ class StackOutputs(BaseModel):
     cache_path: str = Field(description="where the cache is in the container")
     auth_type: str = Field(
         description="who may call: `none` (everybody), `apiKey`, `basic`, `forwardAuth`, "
-        "`middleware` or `oidc`; `apiKey` holds inside the cluster too, the other kinds only at "
-        "the ingress"
+        "`middleware` or `oidc`; `apiKey` holds for `/v1` inside the cluster too, the other kinds "
+        "only at the ingress"
     )
     api_key_secret_name: str | None = Field(
         default=None,

@@ -95,6 +95,7 @@ def test_tokens_are_taken_of_every_audience_group_and_domain_that_is_named_and_n
     with login_server(stack.sandbox, tmp_path / "login.log", known), deployed_proxy(stack, log):
         expect_door(stack, ADDRESS, known.bearer(**caller), refused)
         assert stack.ask(ADDRESS, headers=known.bearer(**caller, aud="notebooks")).status == 200
+        assert preflight_status(stack, ADDRESS) == 401
     assert CLIENT_SECRET not in log.read_text()
 
 
