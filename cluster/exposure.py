@@ -57,17 +57,18 @@ def exposure_warnings(plan: Plan, client: Client) -> list[str]:
             return [*_class_warnings(plan.ingress, client), *_issuer_warnings(plan, client)]
         case GatewayExposure(gateway=gateway):
             found = read_listeners(client, gateway.namespace, gateway.name)
-            return list(gateway_warnings(plan.ingress, found))
+            return list(gateway_warnings(plan.ingress, found, namespace=plan.names.namespace))
 
 
 def gateway_warnings(
-    exposure: GatewayExposure, listeners: Sequence[ObservedListener] | None
+    exposure: GatewayExposure, listeners: Sequence[ObservedListener] | None, *, namespace: str
 ) -> Iterator[str]:
     """Warn where a Gateway has no listener for the address, or one in clear beside it.
 
     Args:
         exposure: the route.
         listeners: those of its Gateway; None where it does not exist.
+        namespace: that of the route.
     """
     gateway = exposure.gateway
     where = f"{gateway.namespace}/{gateway.name}"
@@ -76,17 +77,40 @@ def gateway_warnings(
         return
     if gateway.section_name is not None:
         listeners = [each for each in listeners if each.name == gateway.section_name]
-    protocols = {each.protocol for each in listeners}
     wanted = "HTTPS" if exposure.tls else "HTTP"
-    if wanted not in protocols:
+    lacking = _lacking(exposure, [each for each in listeners if each.protocol == wanted], namespace)
+    if lacking is not None:
         named = f" of the name {gateway.section_name}" if gateway.section_name else ""
-        lacking = f"the Gateway {where} has no {wanted} listener{named}"
-        yield _nobody("ingress.gateway", lacking, exposure)
-    elif exposure.tls and "HTTP" in protocols:
+        absent = f"the Gateway {where} has no {wanted} listener{named}{lacking}"
+        yield _nobody("ingress.gateway", absent, exposure)
+    elif exposure.tls and "HTTP" in {each.protocol for each in listeners}:
         yield (
             f"ingress.gateway: the Gateway {where} listens on HTTP too, so requests and keys may "
             "come in clear; name its HTTPS listener in ingress.gateway.sectionName"
         )
+
+
+def _lacking(
+    exposure: GatewayExposure, listeners: Sequence[ObservedListener], namespace: str
+) -> str | None:
+    """What no listener of the wanted protocol has; None where one takes the route."""
+    if not listeners:
+        return ""
+    own = namespace == exposure.gateway.namespace
+    # Whether a selector matches the labels of a namespace that is not there yet, nobody knows.
+    admitting = [each for each in listeners if own or each.routes_from not in {"Same", "None"}]
+    if not admitting:
+        return f" that admits routes of the namespace {namespace} (allowedRoutes)"
+    if not any(_is_for(each.hostname, exposure.host) for each in admitting):
+        return f" for {exposure.host} that admits routes of the namespace {namespace}"
+    return None
+
+
+def _is_for(hostname: str | None, host: str) -> bool:
+    """Whether a listener takes a host; a wildcard stands for one label or more (gateway-api v1)."""
+    if hostname and hostname.startswith("*."):
+        return host.endswith(hostname[1:]) and host != hostname[1:]
+    return not hostname or hostname == host
 
 
 def _class_warnings(exposure: IngressExposure, client: Client) -> Iterator[str]:

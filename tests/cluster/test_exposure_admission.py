@@ -129,6 +129,21 @@ def test_what_the_cluster_holds_is_not_warned_of(exposed: Exposed) -> None:
     assert "ingress.tls" not in said
 
 
+def test_a_gateway_that_keeps_to_its_own_namespace_is_warned_of(exposed: Exposed) -> None:
+    listener = {"name": "web", "protocol": "HTTP", "port": 80}
+    gateway = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "narrow", "namespace": INTERCEPTOR},
+        "spec": {"gatewayClassName": "any", "listeners": [listener]},
+    }
+    exposed.sandbox.apply(json.dumps(gateway))
+    named = {"name": "narrow", "namespace": INTERCEPTOR}
+    exposed.configure(ingress={"host": HOST, "kind": "gateway", "gateway": named})
+    said = exposed.project.succeed("preview")
+    assert f"has no HTTP listener that admits routes of the namespace {NAMESPACE}" in said
+
+
 def test_destroy_leaves_no_object_of_the_app(exposed: Exposed) -> None:
     exposed.project.succeed("destroy", "--yes", "--skip-preview")
     assert labelled_objects(exposed.sandbox.kubectl) == []

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster.authentication import missing_definition, needed_definitions
-from manifests.api_keys import WRITE_KEYS
 from planning.api_keys import API_KEY_FILE, api_key_mistakes
 from planning.auth import ApiKeyAuth, MiddlewareAuth, NoAuth, OidcAuth
 from planning.exposure import MiddlewareReference
@@ -102,33 +98,6 @@ def test_what_contradicts_itself_is_one_mistake_that_names_the_key(
 
 
 @pytest.mark.parametrize(
-    ("auth", "key"),
-    [
-        (OIDC | {"groups": [""]}, "groups[0]"),
-        (OIDC | {"groups": ["two\nlines"]}, "groups[0]"),
-        (OIDC | {"audiences": [" "]}, "audiences[0]"),
-        (OIDC | {"emailDomains": ["example.com", "@example.com"]}, "emailDomains[1]"),
-        (OIDC | {"emailDomains": ["a.example,b.example"]}, "emailDomains[0]"),
-        (OIDC | {"clientId": ""}, "clientId"),
-        (OIDC | {"issuer": "https://issuer.example.com:99999"}, "issuer"),
-        (FORWARD | {"authResponseHeaders": ["X User"]}, "authResponseHeaders[0]"),
-    ],
-)
-def test_a_text_that_would_admit_nobody_or_everybody_is_one_mistake(
-    auth: dict[str, object], key: str
-) -> None:
-    """Without a second one about its secret, which belongs to the kind that was asked for."""
-    secrets = {"oidcClientSecret": "not-a-real-secret"} if auth["kind"] == "oidc" else {}
-    (line,) = mistakes(auth, secrets)
-    assert line.startswith(f"ingress.auth.{key}: ")
-
-
-@pytest.mark.parametrize("domain", ["*", "example.com", ".example.com", "*.example.com"])
-def test_domains_of_addresses_are_those_that_oauth2_proxy_knows(domain: str) -> None:
-    assert mistakes(OIDC | {"secretName": "client", "emailDomains": [domain]}) == []
-
-
-@pytest.mark.parametrize(
     "auth", ["basic", FORWARD, {"kind": "middleware", "middlewares": [{"name": "x"}]}, OIDC]
 )
 @pytest.mark.parametrize(
@@ -176,13 +145,6 @@ def test_every_secret_in_clear_is_refused() -> None:
 def test_an_address_with_a_password_is_not_repeated() -> None:
     (line,) = mistakes(FORWARD | {"address": "https://user:hunter2@login.example.com"})
     assert "hunter2" not in line
-
-
-@pytest.mark.parametrize("reference", [{"name": ""}, {"name": "token", "key": "a b"}])
-def test_a_token_in_a_secret_that_cannot_exist_is_refused(reference: dict[str, str]) -> None:
-    raw = VALID | {"ingress": json.dumps(HOST), "huggingFaceTokenSecret": json.dumps(reference)}
-    (mistake,) = parse(raw, secret=frozenset()).mistakes
-    assert mistake.key.startswith("huggingFaceTokenSecret.")
 
 
 def test_a_token_comes_from_one_of_three_places() -> None:
@@ -253,35 +215,6 @@ def test_only_an_open_way_in_is_warned_of() -> None:
     assert not [auth for auth in ("apiKey", FORWARD, OIDC) if warned(auth)]
 
 
-@pytest.mark.parametrize(
-    ("auth", "scaling", "warned"),
-    [
-        ("none", {"minReplicas": 0}, None),
-        ("apiKey", {}, None),
-        ("apiKey", {"minReplicas": 0}, "starts one where none runs"),
-        ("apiKey", {"minReplicas": 2, "idleReplicas": 0}, "starts one where none runs"),
-        (FORWARD, {}, "every pod of the cluster that reaches the interceptor may call"),
-        (OIDC, {"interceptor": {"namespace": "scaling"}}, "the namespace scaling"),
-        (FORWARD, {"enabled": False}, None),
-    ],
-)
-def test_what_passes_by_the_interceptor_is_warned_of(
-    auth: object, scaling: dict[str, object], warned: str | None
-) -> None:
-    scaled = {"enabled": True} | scaling
-    keys: dict[str, Any] = {"cache": {"storage": "none"}, "autoscaling": scaled}
-    way = HOST | {"auth": auth, "tls": {"secretName": "tls"}}
-    found = [
-        text
-        for text in planned([preset("l4")], ingress=way, **keys).warnings
-        if text.startswith("ingress.auth: ") and not text.startswith("ingress.auth: none")
-    ]
-    assert len(found) == (0 if warned is None else 1)
-    assert warned is None or warned in found[0]
-    closed = planned([preset("l4")], ingress=way | {"enabled": False}, **keys)
-    assert not [text for text in closed.warnings if text.startswith("ingress.auth")]
-
-
 def test_middlewares_are_named_in_their_order_and_default_to_the_namespace_of_the_app() -> None:
     auth = {"kind": "middleware", "middlewares": [{"name": "b"}, {"name": "a", "namespace": "x"}]}
     found = plan(auth)
@@ -317,31 +250,3 @@ def test_the_cluster_must_serve_what_is_made_of_definitions_that_it_may_lack(
     assert needed_definitions(found) == needed
     for definition in needed:
         assert definition in str(missing_definition(definition))
-
-
-def write_keys(folder: Path, *contents: str) -> subprocess.CompletedProcess[str]:
-    """Run the init container's program on files as a Secret's volume holds them."""
-    sources: list[str] = []
-    for index, content in enumerate(contents):
-        source = folder / f"entry-{index}"
-        source.write_text(content)
-        sources.append(str(source))
-    command = [sys.executable, "-c", WRITE_KEYS, str(folder / "vllm.yaml"), *sources]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_file_holds_every_key_and_is_for_the_server_alone(tmp_path: Path) -> None:
-    assert write_keys(tmp_path, "first\nsecond\n", "0123\n").returncode == 0
-    file = tmp_path / "vllm.yaml"
-    assert json.loads(file.read_text()) == {"api-key": ["first", "second", "0123"]}
-    assert file.stat().st_mode & 0o077 == 0
-
-
-@pytest.mark.parametrize("content", ["", "\n", "--served-model-name"])
-def test_a_secret_without_a_key_stops_the_pod_instead_of_opening_it(
-    tmp_path: Path, content: str
-) -> None:
-    done = write_keys(tmp_path, content)
-    assert done.returncode != 0
-    assert "the Secret holds no API key" in done.stderr
-    assert not (tmp_path / "vllm.yaml").exists()

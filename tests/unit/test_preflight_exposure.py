@@ -1,5 +1,6 @@
 """What a live cluster says about the way in from outside."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from planning.exposure import GatewayExposure
 from planning.plan import Plan
 from tests.choices import planned, preset
 
-HTTP = ObservedListener(name="web", protocol="HTTP")
-HTTPS = ObservedListener(name="websecure", protocol="HTTPS")
+HTTP = ObservedListener(name="web", protocol="HTTP", hostname=None, routes_from="All")
+HTTPS = replace(HTTP, name="websecure", protocol="HTTPS")
 ROUTES = "httproutes.gateway.networking.k8s.io"
 GATEWAY = {"kind": "gateway", "gateway": {"name": "public", "namespace": "edge"}}
 
@@ -24,7 +25,7 @@ def exposed(ingress: dict[str, Any], **keys: Any) -> Plan:
 def warnings(listeners: list[ObservedListener] | None, **ingress: object) -> list[str]:
     found = exposed(GATEWAY | ingress).ingress
     assert isinstance(found, GatewayExposure)
-    return list(gateway_warnings(found, listeners))
+    return list(gateway_warnings(found, listeners, namespace="llm"))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,36 @@ def test_a_gateway_listens_on_what_the_address_says_and_on_nothing_in_clear(
     found = warnings(listeners, **({"tls": tls} if tls else {}))
     assert len(found) == (1 if warns else 0)
     assert all(warns in warning for warning in found if warns)
+
+
+@pytest.mark.parametrize(
+    ("listeners", "lacking"),
+    [
+        ([replace(HTTP, routes_from="Same")], "that admits routes of the namespace llm"),
+        ([replace(HTTP, routes_from="Same"), HTTP], None),
+        ([replace(HTTP, routes_from="Selector")], None),
+        ([replace(HTTP, hostname="llm.example.com")], None),
+        ([replace(HTTP, hostname="*.example.com")], None),
+        ([replace(HTTP, hostname="*.com")], None),
+        ([replace(HTTP, hostname="example.com")], "for llm.example.com"),
+        ([replace(HTTP, hostname="*.m.example.com")], "for llm.example.com"),
+        (
+            [replace(HTTP, hostname="other.example"), replace(HTTP, routes_from="Same")],
+            "for llm.example.com",
+        ),
+    ],
+)
+def test_a_gateway_that_would_not_take_the_route_is_a_warning(
+    listeners: list[ObservedListener], lacking: str | None
+) -> None:
+    found = warnings(listeners)
+    assert len(found) == (0 if lacking is None else 1)
+    assert lacking is None or lacking in found[0]
+
+
+def test_a_gateway_of_the_namespace_takes_its_routes() -> None:
+    same = [replace(HTTP, routes_from="Same")]
+    assert warnings(same, gateway={"name": "public"}) == []
 
 
 def test_only_the_named_listener_counts() -> None:
