@@ -143,6 +143,7 @@ def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
 _SHAPES = {
     "Input should be a valid tuple": "it is a list",
     "Input should be a valid dictionary": "it is a section of keys",
+    "Input should be a valid string": "it is a text, in quotes where YAML reads something else",
 }
 """How pydantic begins to name the shapes of YAML, and how people call them."""
 

@@ -83,6 +83,7 @@ def test_a_mistake_in_a_list_names_its_place() -> None:
         ({"ingress": "llm.example.com"}, "ingress: 'llm.example.com' is refused; it is a section"),
         ({"serverExtraArgs": "--enforce-eager"}, "serverExtraArgs: '--enforce-eager' is refused; "),
         ({"labels": '["team"]'}, "labels: ['team'] is refused; it is a section of keys"),
+        ({"labels": '{"on": true}'}, "labels.on: True is refused; it is a text, in quotes where"),
     ],
 )
 def test_a_value_of_another_shape_is_told_the_one_of_its_key(
@@ -90,7 +91,7 @@ def test_a_value_of_another_shape_is_told_the_one_of_its_key(
 ) -> None:
     found = only(changed)
     assert found.startswith(line)
-    assert "it is a list" in found or "it is a section of keys" in found
+    assert any(shape in found for shape in ("it is a list", "it is a section of keys", "a text"))
 
 
 def test_a_missing_key_says_so_where_the_value_should_stand() -> None:
