@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from planning.errors import PlanError
 from planning.exposure import MiddlewareReference
 from planning.names import Names
 from settings.auth import ANY_CONTROLLER
 from settings.auth import Auth as AuthSettings
+from settings.mistakes import Mistake
 from settings.models import StackSettings
 
 API_KEY = "api-key"
@@ -93,7 +95,11 @@ Auth = NoAuth | ApiKeyAuth | BasicAuth | ForwardAuth | MiddlewareAuth | OidcAuth
 
 
 def plan_auth(names: Names, settings: StackSettings) -> Auth:
-    """Plan who may call; a kind that stands at the way in is none where there is no way in."""
+    """Plan who may call; a kind that stands at the way in is none where there is no way in.
+
+    Raises:
+        PlanError: the Secret that exists is one that the stack makes.
+    """
     asked = settings.ingress.auth
     if asked.kind == "apiKey":
         return _api_key(names, asked)
@@ -127,6 +133,15 @@ def _api_key(names: Names, asked: AuthSettings) -> ApiKeyAuth:
     if asked.secret_name is None:
         return ApiKeyAuth(
             secret_name=names.api_key, key=API_KEY, entries=(ALL_API_KEYS,), owned=True
+        )
+    if asked.secret_name == names.api_key:
+        raise PlanError(
+            Mistake(
+                key="ingress.auth.secretName",
+                wrong=f"'{asked.secret_name}' is the Secret that the stack makes of its own keys",
+                rule="a Secret that exists is another's, and the stack would delete its own",
+                remedy="remove it, and set apiKeys if the keys are to be others; or name another",
+            )
         )
     key = asked.key or API_KEY
     return ApiKeyAuth(

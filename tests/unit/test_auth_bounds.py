@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from planning.stack import PlanError
 from settings import parse
-from tests.choices import planned, preset
+from tests.choices import only, planned, preset
 
 HOST = {"host": "llm.example.com"}
 VALID = {
@@ -54,6 +55,14 @@ def test_a_text_that_would_admit_nobody_or_everybody_is_one_mistake(
 @pytest.mark.parametrize("domain", ["*", "example.com", ".example.com", "*.example.com"])
 def test_domains_of_addresses_are_those_that_oauth2_proxy_knows(domain: str) -> None:
     assert mistakes(OIDC | {"secretName": "client", "emailDomains": [domain]}, {}) == []
+
+
+def test_the_secret_that_the_stack_makes_is_none_that_exists() -> None:
+    own = {"kind": "apiKey", "secretName": "vllm-api-key"}
+    with pytest.raises(PlanError) as caught:
+        planned([preset("l4")], ingress=HOST | {"auth": own})
+    assert only(caught.value.mistakes).key == "ingress.auth.secretName"
+    planned([preset("l4")], name="another", ingress=HOST | {"auth": own})
 
 
 @pytest.mark.parametrize("reference", [{"name": ""}, {"name": "token", "key": "a b"}])
