@@ -25,6 +25,7 @@ from settings.values import (
     Revision,
     SecretKey,
     Section,
+    ServiceName,
     Text,
 )
 
@@ -165,7 +166,9 @@ class StackSettings(Section):
     revision: Revision | None = Field(
         default=None, description="commit sha of the repository; default: pinned by the catalogue"
     )
-    name: DnsLabel = Field(default="vllm", max_length=40, description="of the app and its objects")
+    name: ServiceName = Field(
+        default="vllm", max_length=40, description="of the app and its objects"
+    )
     preset: str = Field(default="auto", description="a preset's name; `auto`: cheapest that fits")
     presets: tuple[Preset, ...] = Field(
         description="GPU flavours of the cluster: a list, or a file that holds it"

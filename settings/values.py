@@ -49,6 +49,12 @@ def _check_dns_label(value: str) -> str:
     return value
 
 
+def _check_service_name(value: str) -> str:
+    if not value[:1].isalpha():
+        raise _rule("begins with a letter, since it is the name of a Service (RFC 1035)")
+    return value
+
+
 def _check_dns_subdomain(value: str) -> str:
     if len(value) > 253 or not all(_DNS_LABEL.fullmatch(label) for label in value.split(".")):
         raise _rule("is a DNS subdomain: a-z, 0-9 and '-', joined by dots, at most 253 characters")
@@ -118,6 +124,9 @@ def _check_revision(value: str) -> str:
 Quantity = Annotated[str, BeforeValidator(_plain_to_text), AfterValidator(_check_quantity)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
+ServiceName = Annotated[DnsLabel, AfterValidator(_check_service_name)]
+"""Kubernetes takes one that begins with a digit since 1.36 only (KEP-5311)."""
+
 DnsSubdomain = Annotated[str, AfterValidator(_check_dns_subdomain)]
 Image = Annotated[str, AfterValidator(_check_image)]
 Revision = Annotated[str, AfterValidator(_check_revision)]

@@ -32,7 +32,7 @@ HOSTS = st.one_of(
     st.sampled_from(["{app}.example.com", "{app}.{namespace}.{domain}", "LLM.example.com"]),
 )
 DOMAINS = st.sampled_from([None, "example.com", "Example.org", "{stack}.localhost", "10", ""])
-NAMES = st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?\Z")
+NAMES = st.from_regex(r"\A[a-z]([-a-z0-9]{0,30}[a-z0-9])?\Z")
 STACKS = st.sampled_from(["dev", "Prod", "team-a", "my_stack", "a.b"])
 TLS = st.sampled_from(
     [
