@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lightkube import Client
 
@@ -13,12 +13,15 @@ from cluster.observed import (
     read_listeners,
     serves,
 )
+from cluster.observed_routes import ObservedRoute, read_routes
 from planning.exposure import (
+    API_PATH,
     CertManagerTls,
     Exposure,
     GatewayExposure,
     IngressExposure,
 )
+from planning.names import Names
 from planning.plan import Plan
 from settings.mistakes import Mistake
 
@@ -50,14 +53,40 @@ def needed_definitions(plan: Plan) -> tuple[str, ...]:
 
 def exposure_warnings(plan: Plan, client: Client) -> list[str]:
     """Warn where the way in names what is not there yet: it works once it is."""
-    match plan.ingress:
+    exposure, warnings = plan.ingress, list[str]()
+    match exposure:
         case None:
-            return []
+            return warnings
         case IngressExposure():
-            return [*_class_warnings(plan.ingress, client), *_issuer_warnings(plan, client)]
+            warnings += [*_class_warnings(exposure, client), *_issuer_warnings(plan, client)]
         case GatewayExposure(gateway=gateway):
             found = read_listeners(client, gateway.namespace, gateway.name)
-            return list(gateway_warnings(plan.ingress, found, namespace=plan.names.namespace))
+            warnings += gateway_warnings(exposure, found, namespace=plan.names.namespace)
+    return [*warnings, *host_warnings(exposure, read_routes(client), names=plan.names)]
+
+
+def host_warnings(
+    exposure: Exposure, routes: Iterable[ObservedRoute], *, names: Names
+) -> Iterator[str]:
+    """Warn where somebody else's object answers for the same host and API.
+
+    Args:
+        exposure: the way in.
+        routes: what every object of the cluster answers for.
+        names: of the app, whose own objects may.
+    """
+    others = {
+        f"{route.kind} {route.namespace}/{route.name}"
+        for route in routes
+        if route.host == exposure.host
+        and f"{route.path.rstrip('/')}/".startswith(f"{API_PATH}/")
+        and (route.namespace, route.name) != (names.namespace, names.app)
+    }
+    if others:
+        yield (
+            f"ingress.host: {' and '.join(sorted(others))} answers for {exposure.host}{API_PATH} "
+            "too, so that requests may go to either; set another host, unless that is meant"
+        )
 
 
 def gateway_warnings(

@@ -1,4 +1,4 @@
-"""What is read of the live cluster, as frozen records; the only module that calls its API."""
+"""What is read of the live cluster, as frozen records; only this and `observed_routes` ask it."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from cluster.exposure import gateway_warnings, needed_definitions
+from cluster.exposure import gateway_warnings, host_warnings, needed_definitions
 from cluster.observed import ObservedListener
+from cluster.observed_routes import ObservedRoute
 from planning.exposure import GatewayExposure
 from planning.plan import Plan
 from tests.choices import planned, preset
@@ -103,6 +104,34 @@ def test_a_gateway_that_would_not_take_the_route_is_a_warning(
 def test_a_gateway_of_the_namespace_takes_its_routes() -> None:
     same = [replace(HTTP, routes_from="Same")]
     assert warnings(same, gateway={"name": "public"}) == []
+
+
+@pytest.mark.parametrize("kind", [{}, GATEWAY])
+@pytest.mark.parametrize(
+    ("changed", "warned"),
+    [
+        ({}, True),
+        ({"path": "/v1/"}, True),
+        ({"path": "/v1/chat/completions"}, True),
+        ({"path": "/v1beta"}, False),
+        ({"path": "/"}, False),
+        ({"host": "another.example.com"}, False),
+        ({"namespace": "llm"}, False),
+        ({"namespace": "llm", "name": "another"}, True),
+    ],
+)
+def test_a_host_that_another_object_answers_for_is_a_warning(
+    kind: dict[str, Any], changed: dict[str, str], warned: bool
+) -> None:
+    plan = exposed(kind)
+    assert plan.ingress is not None
+    of_another = ObservedRoute(
+        kind="Ingress", namespace="prod", name="vllm", host="llm.example.com", path="/v1"
+    )
+    routes = [replace(of_another, **changed)] * 2
+    found = list(host_warnings(plan.ingress, routes, names=plan.names))
+    assert len(found) == warned
+    assert not warned or f"Ingress {routes[0].namespace}/{routes[0].name} answers" in found[0]
 
 
 def test_only_the_named_listener_counts() -> None:
