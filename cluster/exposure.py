@@ -2,35 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lightkube import Client
 
 from cluster.observed import ObservedListener, has_ingress_class, has_issuer, read_listeners
-from planning.exposure import CertManagerTls, Exposure, GatewayExposure, IngressExposure
+from cluster.observed_routes import ObservedRoute, read_routes
+from planning.exposure import (
+    API_PATH,
+    CertManagerTls,
+    Exposure,
+    GatewayExposure,
+    IngressExposure,
+)
+from planning.names import Names
 from planning.plan import Plan
 
 
 def exposure_warnings(plan: Plan, client: Client) -> list[str]:
     """Warn where the way in names what is not there yet: it works once it is."""
-    match plan.ingress:
+    exposure, warnings = plan.ingress, list[str]()
+    match exposure:
         case None:
-            return []
+            return warnings
         case IngressExposure():
-            return [*_class_warnings(plan.ingress, client), *_issuer_warnings(plan, client)]
+            warnings += [*_class_warnings(exposure, client), *_issuer_warnings(plan, client)]
         case GatewayExposure(gateway=gateway):
             found = read_listeners(client, gateway.namespace, gateway.name)
-            return list(gateway_warnings(plan.ingress, found))
+            warnings += gateway_warnings(exposure, found, namespace=plan.names.namespace)
+    return [*warnings, *host_warnings(exposure, read_routes(client), names=plan.names)]
+
+
+def host_warnings(
+    exposure: Exposure, routes: Iterable[ObservedRoute], *, names: Names
+) -> Iterator[str]:
+    """Warn where somebody else's object answers for the same host and API.
+
+    Args:
+        exposure: the way in.
+        routes: what every object of the cluster answers for.
+        names: of the app, whose own objects may.
+    """
+    others = {
+        f"{route.kind} {route.namespace}/{route.name}"
+        for route in routes
+        if route.host == exposure.host
+        and f"{route.path.rstrip('/')}/".startswith(f"{API_PATH}/")
+        and (route.namespace, route.name) != (names.namespace, names.app)
+    }
+    if others:
+        yield (
+            f"ingress.host: {' and '.join(sorted(others))} answers for {exposure.host}{API_PATH} "
+            "too, so that requests may go to either; set another host, unless that is meant"
+        )
 
 
 def gateway_warnings(
-    exposure: GatewayExposure, listeners: Sequence[ObservedListener] | None
+    exposure: GatewayExposure, listeners: Sequence[ObservedListener] | None, *, namespace: str
 ) -> Iterator[str]:
     """Warn where a Gateway has no listener for the address, or one in clear beside it.
 
     Args:
         exposure: the route.
         listeners: those of its Gateway; None where it does not exist.
+        namespace: that of the route.
     """
     gateway = exposure.gateway
     where = f"{gateway.namespace}/{gateway.name}"
@@ -39,17 +74,40 @@ def gateway_warnings(
         return
     if gateway.section_name is not None:
         listeners = [each for each in listeners if each.name == gateway.section_name]
-    protocols = {each.protocol for each in listeners}
     wanted = "HTTPS" if exposure.tls else "HTTP"
-    if wanted not in protocols:
+    lacking = _lacking(exposure, [each for each in listeners if each.protocol == wanted], namespace)
+    if lacking is not None:
         named = f" of the name {gateway.section_name}" if gateway.section_name else ""
-        lacking = f"the Gateway {where} has no {wanted} listener{named}"
-        yield _nobody("ingress.gateway", lacking, exposure)
-    elif exposure.tls and "HTTP" in protocols:
+        absent = f"the Gateway {where} has no {wanted} listener{named}{lacking}"
+        yield _nobody("ingress.gateway", absent, exposure)
+    elif exposure.tls and "HTTP" in {each.protocol for each in listeners}:
         yield (
             f"ingress.gateway: the Gateway {where} listens on HTTP too, so requests and keys may "
             "come in clear; name its HTTPS listener in ingress.gateway.sectionName"
         )
+
+
+def _lacking(
+    exposure: GatewayExposure, listeners: Sequence[ObservedListener], namespace: str
+) -> str | None:
+    """What no listener of the wanted protocol has; None where one takes the route."""
+    if not listeners:
+        return ""
+    own = namespace == exposure.gateway.namespace
+    # Whether a selector matches the labels of a namespace that is not there yet, nobody knows.
+    admitting = [each for each in listeners if own or each.routes_from not in {"Same", "None"}]
+    if not admitting:
+        return f" that admits routes of the namespace {namespace} (allowedRoutes)"
+    if not any(_is_for(each.hostname, exposure.host) for each in admitting):
+        return f" for {exposure.host} that admits routes of the namespace {namespace}"
+    return None
+
+
+def _is_for(hostname: str | None, host: str) -> bool:
+    """Whether a listener takes a host; a wildcard stands for one label or more (gateway-api v1)."""
+    if hostname and hostname.startswith("*."):
+        return host.endswith(hostname[1:]) and host != hostname[1:]
+    return not hostname or hostname == host
 
 
 def _class_warnings(exposure: IngressExposure, client: Client) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is read of the live cluster, as frozen records."""
+"""What is read of the live cluster, as frozen records; only this and `observed_routes` ask it."""
 
 from __future__ import annotations
 
@@ -80,10 +80,12 @@ class ObservedNamespace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedListener:
-    """A listener of a Gateway; `protocol` such as HTTP or HTTPS."""
+    """A listener of a Gateway; `protocol` such as HTTP or HTTPS, `routes_from` All, Same, ..."""
 
     name: str
     protocol: str
+    hostname: str | None
+    routes_from: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +194,19 @@ def read_listeners(client: Client, namespace: str, name: str) -> list[ObservedLi
     gateway = _found(client, _GATEWAY, name, namespace=namespace)
     if gateway is None:
         return None
-    listeners: list[dict[str, str]] = gateway["spec"].get("listeners") or []
-    return [ObservedListener(name=each["name"], protocol=each["protocol"]) for each in listeners]
+    listeners: list[dict[str, Any]] = gateway["spec"].get("listeners") or []
+    return [_listener(each) for each in listeners]
+
+
+def _listener(found: dict[str, Any]) -> ObservedListener:
+    allowed: dict[str, Any] = found.get("allowedRoutes") or {}
+    namespaces: dict[str, str] = allowed.get("namespaces") or {}
+    return ObservedListener(
+        name=found["name"],
+        protocol=found["protocol"],
+        hostname=found.get("hostname"),
+        routes_from=namespaces.get("from", "Same"),
+    )
 
 
 def read_replicas(client: Client, namespace: str, name: str) -> int | None:

@@ -44,6 +44,9 @@ class AppAuthentication(pulumi.ComponentResource):
     api_keys: ApiKeys | None = None
     """Where the server's API keys are, if they are the app's own."""
 
+    middleware: CustomResource | None = None
+    """What asks callers before the server, if it is the app's own."""
+
     def __init__(
         self, name: str, args: AppAuthenticationArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
@@ -64,7 +67,7 @@ class AppAuthentication(pulumi.ComponentResource):
                 pass
         spec = middleware_spec(plan, auth, users)
         if spec is not None:
-            CustomResource(
+            self.middleware = CustomResource(
                 f"{name}-middleware",
                 api_version=API_VERSION,
                 kind=KIND,

@@ -47,18 +47,21 @@ class VllmApp(pulumi.ComponentResource):
         super().__init__("llm:index:VllmApp", name, shown, opts)
         after = self._foundations(name, plan)
         child = pulumi.ResourceOptions(parent=self)
+        api_keys, asked_first = self._authentication(name, args, after)
         self.server = ModelServer(
             f"{name}-server",
             ModelServerArgs(
                 plan=plan,
                 hugging_face_token=args.secrets.get("huggingFaceToken"),
-                api_keys=self._authentication(name, args, after),
-                after=after,
+                api_keys=api_keys,
+                after=(*after, *asked_first),
             ),
             child,
         )
-        # The ingress turns to the interceptor only once that knows where to go.
-        routed = (*after, *self._autoscaler(name, plan, after))
+        # The ingress turns to the interceptor only once that knows where to go, and asks nobody
+        # any more only once every server does.
+        routed = (*after, *asked_first, *self._autoscaler(name, plan, after))
+        routed += (self.server.workload,) if isinstance(plan.auth, ApiKeyAuth) else ()
         if plan.scaling is not None:
             alias = interceptor_service_args(plan, plan.scaling)
             behind = pulumi.ResourceOptions(parent=self, depends_on=list(after))
@@ -70,15 +73,17 @@ class VllmApp(pulumi.ComponentResource):
 
     def _authentication(
         self, name: str, args: VllmAppArgs, after: tuple[pulumi.Resource, ...]
-    ) -> ApiKeys | None:
+    ) -> tuple[ApiKeys | None, tuple[pulumi.Resource, ...]]:
+        """Where the server's keys are, and what asks callers before it."""
         auth = args.plan.auth
         if isinstance(auth, ApiKeyAuth) and not auth.owned:
-            return ApiKeys(secret=auth.secret_name, entries=auth.entries)
+            return ApiKeys(secret=auth.secret_name, entries=auth.entries), ()
         if isinstance(auth, NoAuth | MiddlewareAuth):
-            return None
+            return None, ()
         asked = AppAuthenticationArgs(plan=args.plan, secrets=args.secrets, after=after)
         child = pulumi.ResourceOptions(parent=self)
-        return AppAuthentication(f"{name}-authentication", asked, child).api_keys
+        made = AppAuthentication(f"{name}-authentication", asked, child)
+        return made.api_keys, (made.middleware,) if made.middleware else ()
 
     def _autoscaler(
         self, name: str, plan: Plan, after: tuple[pulumi.Resource, ...]

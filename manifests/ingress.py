@@ -37,7 +37,8 @@ def exposure_metadata(
     """Metadata of an object of the way in, which lies in the app's namespace unless told."""
     names = plan.names
     return ObjectMetaArgs(
-        name=f"{names.namespace}-{names.app}" if namespace else names.app,
+        # Neither part has a dot, so that no two apps share a name in another namespace.
+        name=f"{names.namespace}.{names.app}" if namespace else names.app,
         namespace=namespace or names.namespace,
         labels=object_labels(plan, "ingress"),
         annotations=annotations or None,

@@ -154,9 +154,16 @@ def proxy_arguments(auth: OidcAuth) -> Iterator[str]:
     for domain in auth.email_domains or ("*",):
         yield f"--email-domain={domain}"
     for audience in auth.audiences:
-        yield f"--oidc-extra-audience={audience}"
+        yield f"--oidc-extra-audience={_whole(audience)}"
     for group in auth.groups:
-        yield f"--allowed-group={group}"
+        yield f"--allowed-group={_whole(group)}"
+
+
+def _whole(value: str) -> str:
+    """Quote what pflag's lists would take for several, such as an LDAP group, as CSV (RFC 4180)."""
+    if not any(character in value for character in ',"'):
+        return value
+    return '"' + value.replace('"', '""') + '"'
 
 
 def _variable(name: str, secret: pulumi.Input[str], key: str) -> EnvVarArgs:

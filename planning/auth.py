@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from planning.errors import PlanError
 from planning.exposure import MiddlewareReference
 from planning.names import Names
+from settings.auth import ANY_CONTROLLER
 from settings.auth import Auth as AuthSettings
+from settings.mistakes import Mistake
 from settings.models import StackSettings
 
 API_KEY = "api-key"
@@ -91,7 +95,11 @@ Auth = NoAuth | ApiKeyAuth | BasicAuth | ForwardAuth | MiddlewareAuth | OidcAuth
 
 
 def plan_auth(names: Names, settings: StackSettings) -> Auth:
-    """Plan who may call; a kind that stands at the way in is none where there is no way in."""
+    """Plan who may call; a kind that stands at the way in is none where there is no way in.
+
+    Raises:
+        PlanError: the Secret that exists is one that the stack makes.
+    """
     asked = settings.ingress.auth
     if asked.kind == "apiKey":
         return _api_key(names, asked)
@@ -126,6 +134,15 @@ def _api_key(names: Names, asked: AuthSettings) -> ApiKeyAuth:
         return ApiKeyAuth(
             secret_name=names.api_key, key=API_KEY, entries=(ALL_API_KEYS,), owned=True
         )
+    if asked.secret_name == names.api_key:
+        raise PlanError(
+            Mistake(
+                key="ingress.auth.secretName",
+                wrong=f"'{asked.secret_name}' is the Secret that the stack makes of its own keys",
+                rule="a Secret that exists is another's, and the stack would delete its own",
+                remedy="remove it, and set apiKeys if the keys are to be others; or name another",
+            )
+        )
     key = asked.key or API_KEY
     return ApiKeyAuth(
         secret_name=asked.secret_name, key=key, entries=(key, *asked.other_keys), owned=False
@@ -143,6 +160,25 @@ def _oidc(asked: AuthSettings) -> OidcAuth:
         secret_name=asked.secret_name,
         key=asked.key or "client-secret",
     )
+
+
+def auth_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn of what autoscaling lets pass: its interceptor is behind Traefik, and before vLLM."""
+    kind, scaling = settings.ingress.auth.kind, settings.autoscaling
+    if not (settings.ingress.enabled and scaling.enabled):
+        return
+    if kind not in ANY_CONTROLLER:
+        yield (
+            f"ingress.auth: {kind} holds at the way in alone, and with autoscaling every pod of "
+            f"the cluster that reaches the interceptor may call; close the namespace "
+            f"{scaling.interceptor.namespace} to others by a NetworkPolicy, or set it to apiKey"
+        )
+    elif kind == "apiKey" and 0 in (scaling.min_replicas, scaling.idle_replicas):
+        yield (
+            "ingress.auth: apiKey is checked by the server, so that a request without a key, too, "
+            "starts one where none runs; keep one (autoscaling.minReplicas: 1, no idleReplicas), "
+            "or let Traefik ask (basic, forwardAuth, middleware, oidc)"
+        )
 
 
 def auth_middlewares(names: Names, auth: Auth) -> tuple[MiddlewareReference, ...]:

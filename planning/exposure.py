@@ -245,7 +245,8 @@ def ingress_warnings(asked: IngressSettings) -> Iterator[str]:
     if asked.enabled and asked.auth.kind == "none":
         yield (
             "ingress.auth: none, so whoever reaches the host can use the model; "
-            "set it to apiKey, or ingress.enabled to false to keep the model inside the cluster"
+            "set it to apiKey, or ingress.enabled to false and network.clients to those inside the "
+            "cluster who may"
         )
     elif asked.enabled and asked.tls is None:
         yield (

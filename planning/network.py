@@ -44,6 +44,16 @@ def plan_network(names: Names, settings: StackSettings, *, nodes: int) -> Networ
     )
 
 
+def network_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn where the policies leave nobody who may call, and nothing else lets anybody in."""
+    open_to = settings.ingress.enabled or settings.autoscaling.enabled or settings.network.clients
+    if settings.network.enabled and not open_to:
+        yield (
+            "network.clients: is empty, and ingress.enabled is false, so no pod may call the "
+            "server; name the namespaces of those that should"
+        )
+
+
 def _policies(names: Names, settings: StackSettings, nodes: int) -> Iterator[Policy]:
     yield Policy(role="default", component=None, egress=(_dns(settings.network),))
     downloads = (_hub(settings),)

@@ -45,12 +45,16 @@ class StackOutputs(BaseModel):
         description="absent without an ingress, and for a model that gives no embeddings",
     )
     internal_url: str = Field(
-        description="scheme, host and port inside the cluster, past the ingress; with autoscaling "
-        "by way of the interceptor, so that requests are counted"
+        description="scheme, host and port inside the cluster, past the ingress, for the pods that "
+        "`network.clients` of the stack names; with autoscaling by way of the interceptor, so that "
+        "requests are counted"
     )
     model: str = Field(description="Hugging Face repository")
     served_model_name: str = Field(description="what clients put in `model`")
-    revision: str = Field(description="commit of the repository")
+    revision: str = Field(
+        description="commit of the repository; `main` in a stack `dev` with a model that nobody "
+        "has pinned"
+    )
     context_length: int = Field(description="tokens of one request")
     preset: str = Field(description="the chosen preset")
     gpus: int = Field(description="GPUs of one replica")
@@ -59,8 +63,9 @@ class StackOutputs(BaseModel):
     service_name: str = Field(description="Service in front of the server")
     cache_path: str = Field(description="where the cache is in the container")
     auth_type: str = Field(
-        description="who may call; `apiKey` holds inside the cluster too, the other kinds only at "
-        "the ingress"
+        description="who may call: `none` (everybody), `apiKey`, `basic`, `forwardAuth`, "
+        "`middleware` or `oidc`; `apiKey` holds for `/v1` inside the cluster too, the other kinds "
+        "only at the ingress"
     )
     api_key_secret_name: str | None = Field(
         default=None,

@@ -24,6 +24,7 @@ _USER = "vllm"
 """torch asks for the user's name as it is imported, and not every image has one for the uid of the
 pods: those of ROCm have none (vllm, docker/Dockerfile.rocm). Python's getpass asks this first."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """The server, how it stops, and what the preview warns of."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from catalog.loader import load_gpus
 from catalog.records import Model
-from planning.auth import auth_middlewares, plan_auth
+from planning.auth import auth_middlewares, auth_warnings, plan_auth
 from planning.cache import plan_cache
 from planning.download import has_download
 from planning.errors import PlanError
@@ -14,7 +14,7 @@ from planning.exposure import Exposure, ingress_warnings, plan_exposure
 from planning.facts import catalogue_model, is_catalogued
 from planning.gate import gate_notes
 from planning.names import Names
-from planning.network import monitoring_warnings, plan_network
+from planning.network import monitoring_warnings, network_warnings, plan_network
 from planning.overrides import overrides_of
 from planning.placement import plan_placement
 from planning.plan import (
@@ -188,6 +188,8 @@ def _warnings(
         *_revision_warnings(model, revision, settings),
         *ingress_warnings(settings.ingress),
         *unused_warnings(settings.autoscaling),
+        *auth_warnings(settings),
+        *network_warnings(settings),
         *monitoring_warnings(settings),
         *security_warning(settings.cache.kind, settings.namespace.name),
     )

@@ -8,7 +8,17 @@ from typing import Literal
 from pydantic import Field
 
 from settings.mistakes import Mistake
-from settings.values import DnsLabel, DnsSubdomain, Image, SecretKey, Section, Url
+from settings.values import (
+    Claim,
+    DnsLabel,
+    DnsSubdomain,
+    EmailDomain,
+    HeaderName,
+    Image,
+    SecretKey,
+    Section,
+    Url,
+)
 
 AuthKind = Literal["none", "apiKey", "basic", "forwardAuth", "middleware", "oidc"]
 
@@ -43,7 +53,7 @@ class Auth(Section):
     address: Url | None = Field(
         default=None, description="`forwardAuth`: what answers 2xx to those who may call"
     )
-    auth_response_headers: tuple[str, ...] = Field(
+    auth_response_headers: tuple[HeaderName, ...] = Field(
         default=(), description="`forwardAuth`: headers of its answer that go on to the server"
     )
     trust_forward_header: bool = Field(
@@ -55,12 +65,12 @@ class Auth(Section):
     issuer: Url | None = Field(
         default=None, description="`oidc`: what signs the tokens, as they name it"
     )
-    client_id: str | None = Field(default=None, description="`oidc`: audience of the tokens")
-    audiences: tuple[str, ...] = Field(default=(), description="`oidc`: further audiences")
-    groups: tuple[str, ...] = Field(
+    client_id: Claim | None = Field(default=None, description="`oidc`: audience of the tokens")
+    audiences: tuple[Claim, ...] = Field(default=(), description="`oidc`: further audiences")
+    groups: tuple[Claim, ...] = Field(
         default=(), description="`oidc`: a caller is in one of them; default: any"
     )
-    email_domains: tuple[str, ...] = Field(
+    email_domains: tuple[EmailDomain, ...] = Field(
         default=(), description="`oidc`: a caller's address ends so; default: any"
     )
     image: Image | None = Field(

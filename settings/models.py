@@ -16,6 +16,7 @@ from settings.cache import Cache
 from settings.ingress import Ingress
 from settings.network import Network
 from settings.values import (
+    Claim,
     DnsLabel,
     DnsSubdomain,
     Duration,
@@ -112,7 +113,7 @@ class ExternalToken(Section):
     store_kind: Literal["SecretStore", "ClusterSecretStore"] = Field(
         default="SecretStore", description="the first is in the app's namespace"
     )
-    key: str = Field(description="what holds the token in the store")
+    key: Claim = Field(description="what holds the token in the store")
     property: str | None = Field(
         default=None, description="a field of it; default: the whole value"
     )

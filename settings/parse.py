@@ -140,7 +140,18 @@ def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
     return _sentence(detail["msg"]), "correct the value"
 
 
+_SHAPES = {
+    "Input should be a valid tuple": "it is a list",
+    "Input should be a valid dictionary": "it is a section of keys",
+    "Input should be a valid string": "it is a text, in quotes where YAML reads something else",
+}
+"""How pydantic begins to name the shapes of YAML, and how people call them."""
+
+
 def _sentence(message: str) -> str:
+    for beginning, said in _SHAPES.items():
+        if message.startswith(beginning):
+            return said
     if message.startswith("Input should be"):
         return message.replace("Input should be", "it is", 1)
     return message[:1].lower() + message[1:]

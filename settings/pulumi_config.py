@@ -11,7 +11,7 @@ from pulumi.runtime import config as runtime_config
 from settings.mistakes import Mistake, as_message
 from settings.models import StackSettings
 from settings.parse import parse
-from settings.secret_keys import SECRET_KEYS
+from settings.secret_keys import SECRET_KEYS, empty_mistakes
 
 
 class ConfigError(pulumi.RunError):
@@ -44,8 +44,10 @@ def read_settings() -> tuple[StackSettings, Secrets]:
         key for key in raw if runtime_config.is_config_secret(f"{config.name}:{key}")
     )
     parsed = parse(raw, secret=secret)
-    if parsed.settings is None:
-        raise ConfigError(parsed.mistakes)
+    # Only here are secrets known: a stack file holds them encrypted.
+    mistakes = (*parsed.mistakes, *empty_mistakes(raw))
+    if parsed.settings is None or mistakes:
+        raise ConfigError(mistakes)
     return parsed.settings, Secrets(
         values={key: config.require_secret(key) for key in SECRET_KEYS if key in raw},
         look_up_token=raw.get("huggingFaceToken"),

@@ -47,7 +47,7 @@ def value_mistakes(raw: Mapping[str, str]) -> Iterator[Mistake]:
     Args:
         raw: every key with its text; that of an encrypted key is empty where it cannot be known.
     """
-    if text := raw.get("apiKeys"):
+    if (text := raw.get("apiKeys", "")).strip():
         yield from _api_key_mistakes(text)
     lines = [line for line in raw.get("basicAuthUsers", "").splitlines() if line.strip()]
     if wrong := [index for index, line in enumerate(lines, 1) if not _HTPASSWD.fullmatch(line)]:
@@ -57,6 +57,23 @@ def value_mistakes(raw: Mapping[str, str]) -> Iterator[Mistake]:
             rule="a line is USER:HASH with a hash by bcrypt, APR1 or SHA-1",
             remedy="write it with 'htpasswd -nB USER'",
         )
+
+
+def empty_mistakes(raw: Mapping[str, str]) -> Iterator[Mistake]:
+    """Find secrets that are set to nothing, as an unset variable of a shell gives them.
+
+    Args:
+        raw: every key with its text, decrypted.
+    """
+    for key in SECRET_KEYS:
+        if key in raw and not raw[key].strip():
+            yield Mistake(
+                key=key,
+                wrong="is empty",
+                rule="a secret that is set has a value",
+                remedy=f"set it again with 'pulumi config set --secret {key}', or remove it "
+                f"('pulumi config rm {key}')",
+            )
 
 
 def _api_key_mistakes(text: str) -> Iterator[Mistake]:

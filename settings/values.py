@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -16,6 +17,8 @@ _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _DURATION = re.compile(r"(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
 _URL = re.compile(r"https?://[^\s/@?#]+(/[^\s@]*)?")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_EMAIL_DOMAIN = re.compile(r"\*|(\*?\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\.[-a-zA-Z0-9]+)*")
 _IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})")
 
 
@@ -51,7 +54,8 @@ def _check_dns_label(value: str) -> str:
 
 def _check_service_name(value: str) -> str:
     if not _SERVICE_NAME.fullmatch(value):
-        # RFC 1035; what the program appends makes names of up to 63 characters.
+        # RFC 1035, loosened with Kubernetes 1.36 only (KEP-5311); with what the program appends,
+        # names have up to 63 characters.
         raise rule("is a-z, 0-9 and '-', begins with a letter and has at most 40 characters")
     return value
 
@@ -87,8 +91,36 @@ def _check_duration(value: str) -> str:
 
 
 def _check_url(value: str) -> str:
-    if not _URL.fullmatch(value):
-        raise rule("is an address with http:// or https://, and without a user or password")
+    if not _URL.fullmatch(value) or not _has_valid_port(value):
+        raise rule(
+            "is an address with http:// or https://, without a user or password, and with a port "
+            "of 1 to 65535 if any"
+        )
+    return value
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _check_header(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise rule("is the name of an HTTP header, such as X-Forwarded-User")
+    return value
+
+
+def _check_email_domain(value: str) -> str:
+    if not _EMAIL_DOMAIN.fullmatch(value):
+        raise rule("is a domain as example.com, or .example.com for those below it, without '@'")
+    return value
+
+
+def _check_claim(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise rule("is a text of printable characters that is not empty")
     return value
 
 
@@ -117,6 +149,9 @@ Duration = Annotated[str, AfterValidator(_check_duration)]
 SecretKey = Annotated[str, AfterValidator(_check_secret_key)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Text = Annotated[str, BeforeValidator(_plain_to_text)]
+HeaderName = Annotated[str, AfterValidator(_check_header)]
+EmailDomain = Annotated[str, AfterValidator(_check_email_domain)]
+Claim = Annotated[str, AfterValidator(_check_claim)]
 
 
 class Section(BaseModel):

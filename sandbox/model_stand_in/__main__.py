@@ -15,6 +15,7 @@ from sandbox.model_stand_in.pods import Pods
 # A request's header: how many seconds its answer takes, whole or from first to last piece.
 SECONDS_HEADER = "x-stand-in-seconds"
 _PIECE_SECONDS = 0.05
+_REALTIME = "/v1/realtime"
 _BACKLOG = 1024
 
 
@@ -38,6 +39,9 @@ async def _route(pods: Pods, request: Request, answer: Answer) -> None:
         await answer.send(HTTPStatus.OK, metrics, "text/plain; version=0.0.4; charset=utf-8")
     elif path == "/v1/models":
         await answer.send_json(HTTPStatus.OK, answers.models())
+    elif path == _REALTIME and (protocol := request.headers.get("upgrade")):
+        # No frames are read: what passes both ways is enough to show that the way lets it.
+        await answer.echo(protocol)
     elif path not in {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"}:
         await answer.send_json(HTTPStatus.NOT_FOUND, {"detail": "Not Found"})
     elif request.method != "POST":

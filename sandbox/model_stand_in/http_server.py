@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 _JSON = "application/json"
+_BUFFER = 65536
 
 
 class UnreadableRequestError(Exception):
@@ -39,10 +40,10 @@ class Request:
 
 
 class Answer:
-    """Writes one answer: whole, or in pieces."""
+    """Writes one answer: whole, in pieces, or as a connection of another protocol."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
         self.status = 0
 
     async def send(self, status: int, body: bytes, content_type: str = _JSON) -> None:
@@ -71,6 +72,16 @@ class Answer:
         self._writer.write(b"0\r\n\r\n")
         await self._writer.drain()
 
+    async def echo(self, protocol: str) -> None:
+        """Switch to a protocol, and send back what arrives until the client ends it."""
+        self.status = HTTPStatus.SWITCHING_PROTOCOLS
+        lines = ("HTTP/1.1 101 Switching Protocols", f"Upgrade: {protocol}", "Connection: Upgrade")
+        self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        await self._writer.drain()
+        while data := await self._reader.read(_BUFFER):
+            self._writer.write(data)
+            await self._writer.drain()
+
     def _head(self, status: int, content_type: str, framing: str) -> None:
         self.status = status
         phrase = HTTPStatus(status).phrase
@@ -96,7 +107,7 @@ async def serve_connection(
         while admits(address) and (request := await _read(reader, address)):
             if not admits(address):
                 break
-            await handle(request, Answer(writer))
+            await handle(request, Answer(reader, writer))
             if request.headers.get("connection", "").lower() == "close":
                 break
     writer.close()

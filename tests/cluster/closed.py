@@ -4,11 +4,13 @@ import base64
 import http.client
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sandbox.state import Ports
-from tests.cluster.exposed import Exposed
+from tests.cluster.exposed import CHAT, Exposed, connected
 from tests.pulumi_project import clear_spellings, files_that_hold
 
 MIDDLEWARE = "Middleware/vllm-authentication"
@@ -23,10 +25,14 @@ _INSIDE = ("/health", "/metrics")
 def deploy(
     exposed: Exposed, secrets: Mapping[str, str], *, preview: bool = True, **keys: object
 ) -> None:
-    """Set secret keys and others, and deploy; the details of a preview are searched too."""
-    values = [f"--plaintext={key}={json.dumps(value)}" for key, value in keys.items()]
-    values += [f"--secret={key}={value}" for key, value in secrets.items()]
-    exposed.project.succeed("config", "set-all", *values)
+    """Set secret keys and others, and deploy; the details of a preview are searched too.
+
+    Secrets are typed, as a user does it: an argument is what everybody can read.
+    """
+    if keys:
+        exposed.configure(**keys)
+    for key, value in secrets.items():
+        exposed.project.succeed("config", "set", "--secret", key, given=value)
     exposed.project.succeed("up", "--yes", *(["--diff"] if preview else ["--skip-preview"]))
 
 
@@ -80,7 +86,7 @@ def hidden_values(found: Sequence[dict[str, Any]]) -> set[str]:
 def where_in_clear(
     exposed: Exposed, values: set[str], found: Sequence[dict[str, Any]], *folders: Path
 ) -> list[str]:
-    """Where values stand in clear: objects but Secrets, state, stack file, output, logs."""
+    """Where values stand in clear: objects but Secrets, state, stack file, output, logs, argv."""
     project = exposed.project
     project.succeed("stack", "export")
     project.succeed("stack", "output", "--json")
@@ -89,7 +95,7 @@ def where_in_clear(
         f"{item['kind']}/{item['metadata']['name']}": json.dumps(item)
         for item in found
         if item["kind"] != "Secret"
-    } | {"what pulumi said": said}
+    } | {"what pulumi said": said, "arguments of processes": "\n".join(exposed.arguments)}
     searched = (project.folder, project.backend, exposed.sandbox.directory / "logs", *folders)
     places: list[str] = []
     for value in values:
@@ -107,6 +113,19 @@ def tell_stand_in(exposed: Exposed, path: str, **values: object) -> None:
     answer = connection.getresponse()
     assert answer.status == http.client.OK, answer.read()
     connection.close()
+
+
+def preflight_status(exposed: Exposed, address: str) -> int:
+    """What a browser gets that asks, without a credential, what it may send from another site."""
+    asked = {
+        "Host": urlsplit(address).netloc,
+        "Origin": "https://chat.example.com",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    with closing(connected(exposed.sandbox, address)) as connection:
+        connection.request("OPTIONS", CHAT, headers=asked)
+        return connection.getresponse().status
 
 
 def expect_door(

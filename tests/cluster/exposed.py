@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.state import Ports
+from tests.cluster.arguments import watched_arguments
 from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 from tests.pulumi_project import STACK, PulumiProject, committed_stack_file
 
@@ -42,6 +43,8 @@ class Exposed:
     project: PulumiProject
     sandbox: Sandbox
     namespace: str
+    arguments: set[str]
+    """Those of every process that ran since, a command line each."""
 
     def configure(self, **keys: object) -> None:
         """Replace whole keys of the stack's config."""
@@ -181,7 +184,8 @@ def exposed_stack(sandbox: Sandbox, folder: Path, namespace: str) -> Generator[E
         folder=folder / "checkout", backend=folder / "backend", kubeconfig=sandbox.kubeconfig
     ).check_out(committed_stack_file("dev"))
     project.succeed("stack", "init", STACK)
-    made = Exposed(project=project, sandbox=sandbox, namespace=namespace)
-    made.configure(namespace={"name": namespace})
-    yield made
+    with watched_arguments() as arguments:
+        made = Exposed(project=project, sandbox=sandbox, namespace=namespace, arguments=arguments)
+        made.configure(namespace={"name": namespace})
+        yield made
     project.run("destroy", "--yes", "--skip-preview")

@@ -94,3 +94,17 @@ def test_without_a_way_in_it_is_counted_inside_the_cluster(pair: Pair) -> None:
     done = pair.exposed.sandbox.run("exec", "env", *given, *client.command)
     assert "No model ran" in done.stdout
     assert counted(pair.exposed) - before == 1
+    paths = ("/v1/models", "/metrics", "/health")
+    assert [status_inside(pair, client.variables["APP_HOST"] + path) for path in paths] == [
+        *(200, 404, 404)
+    ]
+
+
+def status_inside(pair: Pair, url: str) -> int:
+    """What a pod of the cluster gets at an address."""
+    asked = (
+        "import http.client, urllib.parse as parse, sys; url = parse.urlsplit(sys.argv[1]); "
+        "connection = http.client.HTTPConnection(url.netloc); "
+        "connection.request('GET', url.path); print(connection.getresponse().status)"
+    )
+    return int(pair.exposed.sandbox.run("exec", sys.executable, "-c", asked, url).stdout)

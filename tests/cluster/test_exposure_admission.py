@@ -98,7 +98,7 @@ def test_every_way_in_is_admitted_as_it_was_written(
 def test_a_scaled_httproute_brings_its_grant(exposed: Exposed) -> None:
     said = exposed.up(ingress={"host": HOST} | GATEWAY, autoscaling=scaling(enabled=True))
     assert "ingress.gateway: there is no Gateway edge/public" in said
-    assert exposed.only(GRANTS, INTERCEPTOR)["metadata"]["name"] == f"{NAMESPACE}-vllm"
+    assert exposed.only(GRANTS, INTERCEPTOR)["metadata"]["name"] == f"{NAMESPACE}.vllm"
     (rule,) = exposed.only(HTTP_ROUTES)["spec"]["rules"]
     assert rule["backendRefs"][0]["namespace"] == INTERCEPTOR
     assert exposed.all("ingresses") == []
@@ -127,6 +127,55 @@ def test_what_the_cluster_holds_is_not_warned_of(exposed: Exposed) -> None:
     assert "way in: http" in said
     assert "ingress.className" not in said
     assert "ingress.tls" not in said
+
+
+def test_a_gateway_that_keeps_to_its_own_namespace_is_warned_of(exposed: Exposed) -> None:
+    listener = {"name": "web", "protocol": "HTTP", "port": 80}
+    gateway = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "narrow", "namespace": INTERCEPTOR},
+        "spec": {"gatewayClassName": "any", "listeners": [listener]},
+    }
+    exposed.sandbox.apply(json.dumps(gateway))
+    named = {"name": "narrow", "namespace": INTERCEPTOR}
+    exposed.configure(ingress={"host": HOST, "kind": "gateway", "gateway": named})
+    said = exposed.project.succeed("preview")
+    assert f"has no HTTP listener that admits routes of the namespace {NAMESPACE}" in said
+
+
+@pytest.mark.parametrize("kind", ["Ingress", "HTTPRoute"])
+def test_a_host_that_somebody_else_has_is_warned_of_and_their_pages_are_not(
+    prepared: Sandbox, exposed: Exposed, kind: str
+) -> None:
+    host = f"{kind.lower()}.example.com"
+    for path, warned in (("/", False), ("/v1", True)):
+        prepared.apply(json.dumps(object_of_others(kind, host, path)))
+        exposed.configure(ingress={"host": host})
+        said = exposed.project.succeed("preview")
+        assert (f"ingress.host: {kind} {DRY}/others answers for {host}/v1 too" in said) == warned
+
+
+def object_of_others(kind: str, host: str, path: str) -> dict[str, Any]:
+    """An object of another app that answers for a host."""
+    metadata = {"name": "others", "namespace": DRY}
+    if kind == "HTTPRoute":
+        rule = {"matches": [{"path": {"type": "PathPrefix", "value": path}}]}
+        spec = {"hostnames": [host], "rules": [rule]}
+        return {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": kind,
+            "metadata": metadata,
+            "spec": spec,
+        }
+    backend = {"service": {"name": "others", "port": {"number": 80}}}
+    paths = [{"path": path, "pathType": "Prefix", "backend": backend}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": {"rules": [{"host": host, "http": {"paths": paths}}]},
+    }
 
 
 def test_destroy_leaves_no_object_of_the_app(exposed: Exposed) -> None:

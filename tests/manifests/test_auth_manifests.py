@@ -1,6 +1,7 @@
 """The objects of the authentication as they go to the cluster."""
 
 import base64
+import csv
 import json
 from typing import Any
 
@@ -27,6 +28,9 @@ OIDC = {
     "groups": ["llm"],
     "audiences": ["other"],
 }
+
+
+WAY_IN = {"ingress": ":Ingress", "gateway": ":HTTPRoute"}
 
 
 def run(auth: object, secrets: dict[str, str] | None = None, **keys: object) -> Recording:
@@ -146,6 +150,30 @@ def test_a_forwarded_request_names_its_address_and_headers() -> None:
     }
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("kind", ["ingress", "gateway"])
+def test_the_way_in_asks_nothing_any_more_only_once_the_server_asks_for_keys(
+    kind: str, scaled: bool
+) -> None:
+    """A change from another kind would else let everybody in for as long as a rollout takes."""
+    way = {"kind": kind, "host": HOST, "auth": "apiKey"}
+    way |= {"gateway": {"name": "public"}} if kind == "gateway" else {}
+    recording = run("apiKey", ingress=way, autoscaling={"enabled": scaled})
+    assert "vllm-server-deployment" in recording.only(WAY_IN[kind]).after
+
+
+@pytest.mark.parametrize("kind", ["ingress", "gateway"])
+def test_a_server_asks_for_keys_no_more_only_once_a_middleware_is_there(kind: str) -> None:
+    way: dict[str, object] = {"kind": kind, "host": HOST, "auth": "basic", "controller": "traefik"}
+    way |= {"gateway": {"name": "public"}} if kind == "gateway" else {}
+    recording = run("basic", {"basicAuthUsers": USERS}, ingress=way)
+    middleware = recording.only(":Middleware").name
+    assert middleware in recording.only(":Deployment").after
+    assert middleware in recording.only(WAY_IN[kind]).after
+    # Nobody waits for the server: who may not call is refused before it.
+    assert recording.only(":Deployment").name not in recording.only(WAY_IN[kind]).after
+
+
 def test_middlewares_that_exist_are_named_and_none_is_made() -> None:
     recording = run({"kind": "middleware", "middlewares": [{"name": "a"}, {"name": "b"}]})
     annotations = recording.only(":Ingress").inputs["metadata"]["annotations"]
@@ -167,6 +195,25 @@ def test_oauth2_proxy_takes_its_secrets_from_the_environment_and_tokens_alone() 
     assert set(variables) == {"OAUTH2_PROXY_CLIENT_SECRET", "OAUTH2_PROXY_COOKIE_SECRET"}
     assert not [argument for argument in arguments if "secret" in argument]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_a_group_with_commas_stays_one_group() -> None:
+    """The flags of oauth2-proxy take a comma for the end of an entry (pflag, StringSlice)."""
+    asked = OIDC | {"groups": ["cn=llm,ou=apps", 'the "few"'], "audiences": ["a,b"]}
+    recording = run(asked, {"oidcClientSecret": "not-a-real-secret"})
+    (container,) = pod(recording, "vllm-authentication-proxy")["containers"]
+    read = {
+        flag: [row for text in container["args"] if text.startswith(flag) for row in entries(text)]
+        for flag in ("--allowed-group=", "--oidc-extra-audience=")
+    }
+    assert read["--allowed-group="] == asked["groups"]
+    assert read["--oidc-extra-audience="] == asked["audiences"]
+
+
+def entries(argument: str) -> list[str]:
+    """What pflag reads of an argument with a list."""
+    (row,) = csv.reader([argument.partition("=")[2]])
+    return row
 
 
 def test_the_middleware_asks_oauth2_proxy_at_its_service() -> None:

@@ -156,7 +156,7 @@ def test_an_autoscaled_httproute_leads_to_the_interceptor_which_its_namespace_gr
     assert where == ("scaling", "proxy", 8081)
     assert grant["metadata"]["namespace"] == backend["namespace"]
     # Two apps of the cluster share that namespace, so the name holds where the route is.
-    assert grant["metadata"]["name"] == "llm-vllm"
+    assert grant["metadata"]["name"] == "llm.vllm"
     (source,), (target,) = grant["spec"]["from"], grant["spec"]["to"]
     assert source == {
         "group": "gateway.networking.k8s.io",

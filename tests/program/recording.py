@@ -44,6 +44,9 @@ class Requested:
     protect: bool
     retain_on_delete: bool
     ignore_changes: tuple[str, ...]
+    after: frozenset[str]
+    """Names of the resources that it waits for."""
+
     create_timeout: str
     update_timeout: str
 
@@ -108,6 +111,7 @@ class _Recorder(MockMonitor):
                     protect=request.protect,
                     retain_on_delete=request.retainOnDelete,
                     ignore_changes=tuple(request.ignoreChanges),
+                    after=frozenset(urn.rpartition("::")[2] for urn in request.dependencies),
                     create_timeout=request.customTimeouts.create,
                     update_timeout=request.customTimeouts.update,
                 )
@@ -201,4 +205,4 @@ def run_stack_file(
 if __name__ == "__main__":
     asked = sorted(run_stack_file(sys.argv[1]).requests, key=lambda request: request.name)
     for request in asked:
-        print(json.dumps(asdict(request), sort_keys=True))
+        print(json.dumps(asdict(request), sort_keys=True, default=sorted))

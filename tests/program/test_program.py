@@ -11,6 +11,7 @@ import pytest
 from catalog.loader import find_model
 from planning.rollout import start_budget
 from settings.pulumi_config import ConfigError
+from settings.secret_keys import SECRET_KEYS
 from settings.stack_files import read_stack_file
 from tests.program.recording import (
     ROOT,
@@ -233,6 +234,18 @@ def test_mistakes_are_raised_before_anything_is_requested() -> None:
         run_stack_file("dev", {"presets": [], "replicas": "many"})
     lines = str(raised.value).splitlines()
     assert [line.partition(":")[0] for line in lines[1:]] == ["  - preset", "  - replicas"]
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+@pytest.mark.parametrize("value", ["", " \n"])
+def test_a_secret_that_is_set_to_nothing_is_refused(key: str, value: str) -> None:
+    """As `pulumi config set --secret apiKeys "$KEYS"` gives it where the shell has no such."""
+    raw = read_stack_file(ROOT / "Pulumi.dev.yaml").raw | {key: value}
+    with pytest.raises(ConfigError) as raised:
+        run_program(raw, secret=frozenset({key}), stack="dev", preview=True)
+    lines = str(raised.value).splitlines()
+    (line,) = [line for line in lines if line.startswith(f"  - {key}: is empty")]
+    assert "a secret that is set has a value" in line
 
 
 def test_another_hash_seed_gives_the_same_requests() -> None:

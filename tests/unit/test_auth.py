@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from manifests.api_keys import WRITE_KEYS
 from planning.api_keys import API_KEY_FILE, api_key_mistakes
 from planning.auth import ApiKeyAuth, MiddlewareAuth, NoAuth, OidcAuth
 from planning.exposure import MiddlewareReference
@@ -234,31 +230,3 @@ def test_oauth2_proxy_has_an_image_of_a_fixed_release() -> None:
     auth = plan(OIDC).auth
     assert isinstance(auth, OidcAuth)
     assert auth.image.rpartition(":")[2].startswith("v")
-
-
-def write_keys(folder: Path, *contents: str) -> subprocess.CompletedProcess[str]:
-    """Run the init container's program on files as a Secret's volume holds them."""
-    sources: list[str] = []
-    for index, content in enumerate(contents):
-        source = folder / f"entry-{index}"
-        source.write_text(content)
-        sources.append(str(source))
-    command = [sys.executable, "-c", WRITE_KEYS, str(folder / "vllm.yaml"), *sources]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_file_holds_every_key_and_is_for_the_server_alone(tmp_path: Path) -> None:
-    assert write_keys(tmp_path, "first\nsecond\n", "0123\n").returncode == 0
-    file = tmp_path / "vllm.yaml"
-    assert json.loads(file.read_text()) == {"api-key": ["first", "second", "0123"]}
-    assert file.stat().st_mode & 0o077 == 0
-
-
-@pytest.mark.parametrize("content", ["", "\n", "--served-model-name"])
-def test_a_secret_without_a_key_stops_the_pod_instead_of_opening_it(
-    tmp_path: Path, content: str
-) -> None:
-    done = write_keys(tmp_path, content)
-    assert done.returncode != 0
-    assert "the Secret holds no API key" in done.stderr
-    assert not (tmp_path / "vllm.yaml").exists()

@@ -87,6 +87,22 @@ def test_an_ingress_whose_controller_nobody_lets_in_is_refused() -> None:
     assert mistakes(ingressNamespaces=[], enabled=False) == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "warned"),
+    [
+        ({}, True),
+        ({"network": {"enabled": False}}, False),
+        ({"network": {"clients": [{"namespace": "lab"}]}}, False),
+        ({"ingress": {"host": "llm.example.com"}}, False),
+        ({"autoscaling": {"enabled": True}, "cache": {"storage": "none"}}, False),
+    ],
+)
+def test_a_server_that_nobody_may_call_is_warned_of(keys: dict[str, Any], warned: bool) -> None:
+    plan = planned([preset("l4")], **keys)
+    found = [text for text in plan.warnings if text.startswith("network.clients: is empty")]
+    assert len(found) == warned
+
+
 def test_addresses_have_no_labels() -> None:
     (mistake,) = mistakes(clients=[{"cidr": "192.0.2.0/24", "podLabels": {"app": "notebook"}}])
     assert mistake.key == "network.clients[0].podLabels"

@@ -2,8 +2,9 @@
 
 import copy
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,6 +13,7 @@ from docs import generate
 from docs.contract import SCHEMA_FILE, breaches, contract_schema
 from planning.outputs import CONTRACT_VERSION, stack_outputs
 from planning.stack import make_plan
+from settings.auth import AuthKind
 from settings.parse import parse
 from settings.stack_files import read_stack_file
 from tests.choices import planned, preset
@@ -100,6 +102,20 @@ def test_the_secret_of_the_key_is_named_with_or_without_an_ingress(enabled: bool
     keyed["auth"] = {"kind": "apiKey", "secretName": "mine", "key": "entry"}
     outputs = stack_outputs(planned([preset("l4")], ingress=keyed))
     assert (outputs["apiKeySecretName"], outputs["apiKeySecretKey"]) == ("mine", "entry")
+
+
+def test_a_consumer_reads_in_the_schema_which_kinds_of_authentication_there_are(
+    schema: Any,
+) -> None:
+    said = schema["properties"]["authType"]["description"]
+    assert set(re.findall("`([A-Za-z]+)`", said)) == set(get_args(AuthKind))
+
+
+def test_a_branch_is_given_as_the_revision_only_where_the_contract_says_so(schema: Any) -> None:
+    unpinned = next(model for model in load_models() if not model.revision)
+    outputs = stack_outputs(planned([preset("h200", 8)], model=unpinned.name, stack="dev"))
+    assert outputs["revision"] == "main"
+    assert "`main` in a stack `dev`" in schema["properties"]["revision"]["description"]
 
 
 def test_the_schema_bears_its_version(schema: Any) -> None:

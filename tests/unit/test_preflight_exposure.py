@@ -1,17 +1,19 @@
 """What a live cluster says about the way in from outside."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cluster.exposure import gateway_warnings
+from cluster.exposure import gateway_warnings, host_warnings
 from cluster.observed import ObservedListener
+from cluster.observed_routes import ObservedRoute
 from planning.exposure import GatewayExposure
 from planning.plan import Plan
 from tests.choices import planned, preset
 
-HTTP = ObservedListener(name="web", protocol="HTTP")
-HTTPS = ObservedListener(name="websecure", protocol="HTTPS")
+HTTP = ObservedListener(name="web", protocol="HTTP", hostname=None, routes_from="All")
+HTTPS = replace(HTTP, name="websecure", protocol="HTTPS")
 GATEWAY = {"kind": "gateway", "gateway": {"name": "public", "namespace": "edge"}}
 
 
@@ -23,7 +25,7 @@ def exposed(ingress: dict[str, Any], **keys: Any) -> Plan:
 def warnings(listeners: list[ObservedListener] | None, **ingress: object) -> list[str]:
     found = exposed(GATEWAY | ingress).ingress
     assert isinstance(found, GatewayExposure)
-    return list(gateway_warnings(found, listeners))
+    return list(gateway_warnings(found, listeners, namespace="llm"))
 
 
 def test_a_gateway_that_is_not_there_is_a_warning() -> None:
@@ -49,6 +51,64 @@ def test_a_gateway_listens_on_what_the_address_says_and_on_nothing_in_clear(
     found = warnings(listeners, **({"tls": tls} if tls else {}))
     assert len(found) == (1 if warns else 0)
     assert all(warns in warning for warning in found if warns)
+
+
+@pytest.mark.parametrize(
+    ("listeners", "lacking"),
+    [
+        ([replace(HTTP, routes_from="Same")], "that admits routes of the namespace llm"),
+        ([replace(HTTP, routes_from="Same"), HTTP], None),
+        ([replace(HTTP, routes_from="Selector")], None),
+        ([replace(HTTP, hostname="llm.example.com")], None),
+        ([replace(HTTP, hostname="*.example.com")], None),
+        ([replace(HTTP, hostname="*.com")], None),
+        ([replace(HTTP, hostname="example.com")], "for llm.example.com"),
+        ([replace(HTTP, hostname="*.m.example.com")], "for llm.example.com"),
+        (
+            [replace(HTTP, hostname="other.example"), replace(HTTP, routes_from="Same")],
+            "for llm.example.com",
+        ),
+    ],
+)
+def test_a_gateway_that_would_not_take_the_route_is_a_warning(
+    listeners: list[ObservedListener], lacking: str | None
+) -> None:
+    found = warnings(listeners)
+    assert len(found) == (0 if lacking is None else 1)
+    assert lacking is None or lacking in found[0]
+
+
+def test_a_gateway_of_the_namespace_takes_its_routes() -> None:
+    same = [replace(HTTP, routes_from="Same")]
+    assert warnings(same, gateway={"name": "public"}) == []
+
+
+@pytest.mark.parametrize("kind", [{}, GATEWAY])
+@pytest.mark.parametrize(
+    ("changed", "warned"),
+    [
+        ({}, True),
+        ({"path": "/v1/"}, True),
+        ({"path": "/v1/chat/completions"}, True),
+        ({"path": "/v1beta"}, False),
+        ({"path": "/"}, False),
+        ({"host": "another.example.com"}, False),
+        ({"namespace": "llm"}, False),
+        ({"namespace": "llm", "name": "another"}, True),
+    ],
+)
+def test_a_host_that_another_object_answers_for_is_a_warning(
+    kind: dict[str, Any], changed: dict[str, str], warned: bool
+) -> None:
+    plan = exposed(kind)
+    assert plan.ingress is not None
+    of_another = ObservedRoute(
+        kind="Ingress", namespace="prod", name="vllm", host="llm.example.com", path="/v1"
+    )
+    routes = [replace(of_another, **changed)] * 2
+    found = list(host_warnings(plan.ingress, routes, names=plan.names))
+    assert len(found) == warned
+    assert not warned or f"Ingress {routes[0].namespace}/{routes[0].name} answers" in found[0]
 
 
 def test_only_the_named_listener_counts() -> None:

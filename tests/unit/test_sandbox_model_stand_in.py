@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -87,6 +88,16 @@ def test_an_answer_says_that_no_model_ran_and_which_pod_answered(served: Served)
     said = answer["choices"][0]["message"]["content"]
     assert "stand-in" in said
     assert PODS[1] in said
+
+
+def test_a_realtime_connection_sends_back_what_arrives(served: Served) -> None:
+    head = "GET /v1/realtime HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with socket.create_connection((PODS[0], served.ports[PODS[0]]), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 101 ")
+        connection.sendall(b"said")
+        assert connection.recv(1000) == b"said"
+    assert served.ask(PODS[0], "GET", "/v1/realtime")[0] == 404
 
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings"])

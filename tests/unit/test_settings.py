@@ -77,6 +77,28 @@ def test_a_mistake_in_a_list_names_its_place() -> None:
     assert line.startswith("presets[1].vendor: 'intel' is refused; it is 'nvidia' or 'amd'")
 
 
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"ingress": "llm.example.com"}, "ingress: 'llm.example.com' is refused; it is a section"),
+        ({"serverExtraArgs": "--enforce-eager"}, "serverExtraArgs: '--enforce-eager' is refused; "),
+        ({"labels": '["team"]'}, "labels: ['team'] is refused; it is a section of keys"),
+        ({"labels": '{"on": true}'}, "labels.on: True is refused; it is a text, in quotes where"),
+    ],
+)
+def test_a_value_of_another_shape_is_told_the_one_of_its_key(
+    changed: dict[str, str], line: str
+) -> None:
+    found = only(changed)
+    assert found.startswith(line)
+    assert any(shape in found for shape in ("it is a list", "it is a section of keys", "a text"))
+
+
+@pytest.mark.parametrize("name", ["7b", "0", "-a", "", "a.b"])
+def test_a_name_that_no_service_may_have_is_refused(name: str) -> None:
+    assert only({"name": name}).startswith(f"name: {name!r} is refused; it ")
+
+
 def test_a_missing_key_says_so_where_the_value_should_stand() -> None:
     raw = {key: value for key, value in VALID.items() if key != "model"}
     (mistake,) = parse(raw, secret=frozenset()).mistakes
