@@ -23,6 +23,7 @@ _GATEWAY_KINDS = (
     "grpcroutes",
     "httproutes",
     "referencegrants",
+    "tlsroutes",
 )
 _CERTIFICATE_KINDS = ("certificaterequests", "certificates", "clusterissuers", "issuers")
 # Of its 23 kinds, the others are for generators and for pushing secrets out of the cluster.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from sandbox.state import REPOSITORY
 from tests.cluster.sandboxes import Sandbox
 from tests.load.apps import LoadedApp, loaded_app
 from tests.load.loads import lost, told
@@ -23,15 +25,6 @@ METRIC = (
     f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/s0-http_vllm_rate"
     "?labelSelector=scaledobject.keda.sh%2Fname%3Dvllm"
 )
-# Traefik before the interceptor tries again for some seconds: what reached no interceptor, and what
-# one was answering when it went.
-RETRY = f"""\
-apiVersion: traefik.io/v1alpha1
-kind: Middleware
-metadata: {{name: retry, namespace: {NAMESPACE}}}
-spec:
-  retry: {{attempts: 30, initialInterval: 100ms, status: ["502"], retryNonIdempotentMethod: true}}
-"""
 CONTROL_LOOP = ("keda-operator", "keda-adapter", "http-add-on-scaler")
 INTERCEPTOR = "http-add-on-interceptor"
 ANSWER_SECONDS = 0.4
@@ -95,8 +88,13 @@ def test_a_killed_control_loop_costs_no_request_and_no_replica(app: LoadedApp) -
 
 @pytest.fixture
 def retried(app: LoadedApp) -> LoadedApp:
-    """The stack behind a Traefik that tries again."""
-    app.sandbox.apply(RETRY)
+    """The stack behind a Traefik that tries again, by the Middleware that the documentation shows.
+
+    So it sends again what reached no interceptor, and what one was answering when it went.
+    """
+    documented = (REPOSITORY / "docs" / "autoscaling.md").read_text(encoding="utf-8")
+    (middleware,) = re.findall(r"^```yaml\n(.*?)^```", documented, re.M | re.S)
+    app.sandbox.apply(middleware.replace("NAMESPACE", NAMESPACE))
     annotations = {MIDDLEWARES: f"{NAMESPACE}-retry@kubernetescrd"}
     ingress = {"host": "{app}.{namespace}.localhost", "annotations": annotations}
     app.project.succeed("config", "set", "ingress", json.dumps(ingress))

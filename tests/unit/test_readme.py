@@ -76,7 +76,9 @@ def prefixes(key: str) -> Iterator[str]:
 def stack_examples(text: str) -> Iterator[dict[str, Any]]:
     """What examples of a stack file set."""
     for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S):
-        yield {key.removeprefix(f"{PROJECT}:"): keys for key, keys in yaml.safe_load(block).items()}
+        example = yaml.safe_load(block)
+        if "apiVersion" not in example:  # That is an object for the cluster.
+            yield {key.removeprefix(f"{PROJECT}:"): keys for key, keys in example.items()}
 
 
 def missing_files(text: str) -> list[str]:

@@ -153,7 +153,7 @@ def test_a_pace_that_keeps_a_load_waiting_which_comes_back_is_a_warning() -> Non
 
 
 def test_keys_that_wait_for_a_forgotten_enabled_are_a_warning() -> None:
-    (warning,) = planned(L4, autoscaling={"maxReplicas": 3, "requestsPerSecond": 2}).warnings
+    warning, *_ = planned(L4, autoscaling={"maxReplicas": 3, "requestsPerSecond": 2}).warnings
     assert warning.startswith("autoscaling.enabled: is not set, so that autoscaling.maxReplicas,")
     for silent in ({}, {"enabled": False, "maxReplicas": 3}):
         assert not any("enabled" in w for w in planned(L4, autoscaling=silent).warnings)
