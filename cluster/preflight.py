@@ -12,13 +12,14 @@ from lightkube.core.exceptions import ApiError, ConfigError
 from cluster.authentication import authentication_mistakes
 from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.exposure import exposure_mistakes, exposure_warnings
-from cluster.multi_node import LEADER_WORKER_SETS, missing_operator
+from cluster.multi_node import LEADER_WORKER_SETS, missing_operator, switch_warnings
 from cluster.network import namespace_warnings
 from cluster.observed import (
     ObservedNode,
     read_claim,
     read_namespace,
     read_nodes,
+    read_replicas,
     serves,
 )
 from cluster.ownership import owner_mistakes, read_stack
@@ -149,9 +150,11 @@ def _nodes(plan: Plan, client: Client) -> _Checked:
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
     mistakes = sharing_mistakes(plan.placement, pool)
     mistakes += [missing_operator(nodes)] if unserved else []
-    if len(pool) < nodes:
-        return plan, mistakes, [_no_pool(plan)]
-    return plan, mistakes, list(room_warnings(plan, pool))
+    warnings = [_no_pool(plan)] if len(pool) < nodes else list(room_warnings(plan, pool))
+    if nodes > 1:
+        running = read_replicas(client, plan.names.namespace, plan.names.server)
+        warnings += switch_warnings(plan, running)
+    return plan, mistakes, warnings
 
 
 def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from catalog.loader import find_model
-from cluster.multi_node import missing_operator
+from cluster.multi_node import missing_operator, switch_warnings
 from cluster.storage import claim_mistakes
 from planning.errors import PlanError
 from planning.explain import preview_lines
@@ -161,3 +161,11 @@ def test_a_cluster_without_the_operator_is_refused_with_the_remedy() -> None:
     assert "needs 2 nodes" in text
     assert "leaderworkersets.leaderworkerset.x-k8s.io" in text
     assert "install LeaderWorkerSet" in text
+
+
+def test_single_pods_that_keep_the_gpus_of_a_group_are_warned_of() -> None:
+    group, single = large([preset("h100-80", 8)]), planned([preset("h100-80")])
+    (warning,) = switch_warnings(group, 1)
+    assert "the Deployment 'vllm' keeps its GPUs until 2 other nodes serve" in warning
+    assert [list(switch_warnings(group, running)) for running in (0, None)] == [[], []]
+    assert list(switch_warnings(single, 1)) == []
