@@ -12,12 +12,14 @@ from lightkube.core.exceptions import ApiError, ConfigError
 from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.definitions import definition_mistakes
 from cluster.exposure import exposure_warnings
+from cluster.multi_node import switch_warnings
 from cluster.network import namespace_warnings
 from cluster.observed import (
     ObservedNode,
     read_claim,
     read_namespace,
     read_nodes,
+    read_replicas,
 )
 from cluster.ownership import owner_mistakes, read_stack
 from cluster.room import lacking, quantity
@@ -144,9 +146,11 @@ def _nodes(plan: Plan, client: Client) -> _Checked:
     nodes = plan.placement.nodes
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
     mistakes = sharing_mistakes(plan.placement, pool)
-    if len(pool) < nodes:
-        return plan, mistakes, [_no_pool(plan)]
-    return plan, mistakes, list(room_warnings(plan, pool))
+    warnings = [_no_pool(plan)] if len(pool) < nodes else list(room_warnings(plan, pool))
+    if nodes > 1:
+        running = read_replicas(client, plan.names.namespace, plan.names.server)
+        warnings += switch_warnings(plan, running)
+    return plan, mistakes, warnings
 
 
 def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:

@@ -31,7 +31,8 @@ def a_project(folder: Path, sandbox: Sandbox, **keys: object) -> PulumiProject:
         "ingress": {"enabled": False},
     }
     for key, value in (asked | keys).items():
-        project.succeed("config", "set", key, json.dumps(value))
+        text = value if isinstance(value, str) else json.dumps(value)
+        project.succeed("config", "set", key, text)
     return project
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from catalog.loader import find_model
+from cluster.multi_node import switch_warnings
 from cluster.storage import claim_mistakes
 from planning.errors import PlanError
 from planning.explain import preview_lines
@@ -153,3 +154,11 @@ def test_the_fullest_stage_has_the_most_layers_and_all_that_is_outside_of_layers
     assert sum(group.layers for group in stage.architecture.attention) == 31
     embeddings = 2 * model.architecture.vocabulary * model.architecture.hidden
     assert stage.parameters - embeddings > (model.parameters - embeddings) / 2
+
+
+def test_single_pods_that_keep_the_gpus_of_a_group_are_warned_of() -> None:
+    group, single = large([preset("h100-80", 8)]), planned([preset("h100-80")])
+    (warning,) = switch_warnings(group, 1)
+    assert "the Deployment 'vllm' keeps its GPUs until 2 other nodes serve" in warning
+    assert [list(switch_warnings(group, running)) for running in (0, None)] == [[], []]
+    assert list(switch_warnings(single, 1)) == []
