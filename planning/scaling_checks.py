@@ -55,8 +55,8 @@ def unused_warnings(settings: StackSettings) -> Iterator[str]:
         if asked.model_fields_set and "enabled" not in asked.model_fields_set:
             keys = ", ".join(asked.model_dump(by_alias=True, include=asked.model_fields_set))
             yield (
-                f"autoscaling.enabled: is not set, so that {keys} beside it does nothing; set it to "
-                "true, or to false to keep autoscaling off"
+                f"autoscaling.enabled: is not set, so that {keys} beside it does nothing; set it "
+                "to true, or to false to keep autoscaling off"
             )
         return
     if settings.replicas is not None:

@@ -175,7 +175,8 @@ SPAN = {"start": "0 8 * * *", "end": "0 18 * * *", "timezone": "UTC", "replicas"
 def test_keys_that_change_nothing_are_a_warning(asked: dict[str, Any], key: str) -> None:
     assert [w for w in with_scaling(**asked).warnings if w.startswith(f"{key}: ")]
     everyday: dict[str, Any] = {"cron": [SPAN]}
-    for used in (everyday, {**everyday, "minReplicas": 2, "idleReplicas": 0}):
+    idle: dict[str, Any] = {**everyday, "minReplicas": 2, "idleReplicas": 0}
+    for used in (everyday, idle):
         assert not any("changes nothing" in w for w in with_scaling(**used).warnings)
 
 
