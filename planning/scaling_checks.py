@@ -48,15 +48,33 @@ def _beyond(asked: Autoscaling, room: int) -> Mistake:
     )
 
 
-def unused_warnings(asked: Autoscaling) -> Iterator[str]:
-    """Warn of keys that wait for `enabled`, unless the stack says that they are to."""
-    if "enabled" in asked.model_fields_set or not asked.model_fields_set:
+def unused_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn of keys that change nothing, unless the stack says that autoscaling is off."""
+    asked = settings.autoscaling
+    if not asked.enabled:
+        if asked.model_fields_set and "enabled" not in asked.model_fields_set:
+            keys = ", ".join(asked.model_dump(by_alias=True, include=asked.model_fields_set))
+            yield (
+                f"autoscaling.enabled: is not set, so that {keys} beside it does nothing; set it "
+                "to true, or to false to keep autoscaling off"
+            )
         return
-    keys = asked.model_dump(by_alias=True, include=asked.model_fields_set)
-    yield (
-        f"autoscaling.enabled: is not set, so that autoscaling.{', autoscaling.'.join(keys)} does "
-        "nothing; set it to true, or to false to keep autoscaling off without this warning"
-    )
+    if settings.replicas is not None:
+        yield (
+            f"replicas: {settings.replicas} does nothing, as the autoscaler owns the count; set "
+            "autoscaling.minReplicas, or disable autoscaling"
+        )
+    if asked.prometheus and not asked.reads_prometheus:
+        yield (
+            "autoscaling.prometheus: is set, and no signal is read there; set requestsWaiting, "
+            "concurrency, kvCacheUsage or timeToFirstTokenSeconds, or remove it"
+        )
+    for index, span in enumerate(asked.cron):
+        if span.replicas <= asked.min_replicas and not asked.goes_to_zero:
+            yield (
+                f"autoscaling.cron[{index}].replicas: {span.replicas} is not above minReplicas "
+                f"({asked.min_replicas}), so that the span changes nothing; raise it"
+            )
 
 
 def scaling_warnings(

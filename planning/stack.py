@@ -187,7 +187,7 @@ def _warnings(
         *served.warnings,
         *_revision_warnings(model, revision, settings),
         *ingress_warnings(settings.ingress),
-        *unused_warnings(settings.autoscaling),
+        *unused_warnings(settings),
         *auth_warnings(settings),
         *network_warnings(settings),
         *monitoring_warnings(settings),

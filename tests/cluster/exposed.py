@@ -123,6 +123,14 @@ def counted(exposed: Exposed) -> int:
     return counts.get(f"{exposed.namespace}/vllm", {"RequestCount": 0})["RequestCount"]
 
 
+def wait_for_count(exposed: Exposed, expected: int) -> None:
+    """Wait until requests that were sent in passing have been counted, so that others can be."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while counted(exposed) < expected:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def _request(
     connection: http.client.HTTPConnection,
     app_host: str,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sandbox.state import Ports
-from tests.cluster.exposed import Exposed, counted, exposed_stack
+from tests.cluster.exposed import Exposed, counted, exposed_stack, wait_for_count
 from tests.cluster.sandboxes import Sandbox
 from tests.pulumi_project import ROOT
 
@@ -180,10 +180,13 @@ def way_in(request: pytest.FixtureRequest, stage: Stage) -> Open:
     outputs = exposed.outputs()
     said = exposed.eventually(200, outputs["appHost"]).said
     if way.long:
+        before = counted(exposed)
         slow = {"X-Stand-In-Seconds": f"{LONG_SECONDS:g}"}
         whole = stage.threads.submit(lambda: exposed.ask(outputs["appHost"], headers=slow).said)
         pieces = stage.threads.submit(exposed.arrivals, outputs["appHost"], slow)
         stage.long[request.param] = whole, pieces
+        if way.scaled:
+            wait_for_count(exposed, before + 2)
     return Open(way=way, exposed=exposed, outputs=outputs, certificate=stage.certificate, said=said)
 
 
@@ -224,7 +227,8 @@ def test_http_is_answered_only_where_the_address_says_it(way_in: Open) -> None:
 
 
 def test_a_streamed_answer_arrives_in_pieces(way_in: Open) -> None:
-    arrivals = way_in.exposed.arrivals(way_in.app_host, trusted=way_in.trusted)
+    slow = {"X-Stand-In-Seconds": "1"}  # else a client that is held up sees all at once
+    arrivals = way_in.exposed.arrivals(way_in.app_host, slow, trusted=way_in.trusted)
     assert len(arrivals) > 5
     assert arrivals[-1] - arrivals[0] > 0.3
 
@@ -279,15 +283,15 @@ def test_traefik_here_has_the_limits_that_it_comes_with(full_sandbox: Sandbox) -
 
 
 def test_the_longest_answer_that_the_stack_allows_is_what_limits_one(stage: Stage) -> None:
-    """With a limit of 3 s, so the routes' own limits are what an answer meets."""
+    """With a limit of 6 s, so the routes' own limits are what an answer meets."""
     exposed = stage.exposed
     exposed.up(
-        ingress={"host": "short.example.com"}, autoscaling={"enabled": True}, requestSeconds=3
+        ingress={"host": "short.example.com"}, autoscaling={"enabled": True}, requestSeconds=6
     )
     app_host = exposed.app_host()
     exposed.eventually(200, app_host)
     assert exposed.ask(app_host, headers={"X-Stand-In-Seconds": "1"}).status == 200
-    assert exposed.ask(app_host, headers={"X-Stand-In-Seconds": "20"}).status == 504
+    assert exposed.ask(app_host, headers={"X-Stand-In-Seconds": "40"}).status == 504
 
 
 def test_an_answer_of_over_a_minute_is_whole_though_the_way_in_changed_meanwhile(

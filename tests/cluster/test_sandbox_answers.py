@@ -63,7 +63,7 @@ def app(full_sandbox: Sandbox) -> Iterator[Sandbox]:
     with full_sandbox.namespace("answers"):
         full_sandbox.apply(APP)
         full_sandbox.kubectl(
-            *("rollout", "status", "deployment/answers", "--namespace=answers", "--timeout=20s")
+            *("rollout", "status", "deployment/answers", "--namespace=answers", "--timeout=60s")
         )
         address = "--output=jsonpath={.status.loadBalancer.ingress[0].ip}"
         full_sandbox.eventually(
@@ -99,7 +99,11 @@ def test_every_pod_answers_at_its_own_address(app: Sandbox) -> None:
 
 
 def test_a_streamed_answer_arrives_in_pieces(app: Sandbox) -> None:
-    answer = chat(to_ingress(app), messages=[], stream=True)
+    connection = to_ingress(app)
+    # Long enough that a client which a busy machine holds up still sees the pieces apart.
+    slow = {"Host": HOST, "X-Stand-In-Seconds": "2"}
+    connection.request("POST", "/v1/chat/completions", json.dumps({"stream": True}), slow)
+    answer = connection.getresponse()
     assert answer.status == 200
     arrivals: list[float] = []
     while line := answer.readline():

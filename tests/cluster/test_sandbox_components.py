@@ -42,7 +42,7 @@ def test_a_component_of_the_core_is_restarted_where_there_is_no_namespace(sandbo
     sandbox.run("restart", "kwok", "--kill")
     after = sandbox.pids()
     assert {each for each in before if before[each] != after[each]} == {"kwok"}
-    sandbox.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=20s")
+    sandbox.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=60s")
 
 
 @pytest.mark.parametrize("command", ["stop", "restart"])

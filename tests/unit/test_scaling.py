@@ -154,9 +154,38 @@ def test_a_pace_that_keeps_a_load_waiting_which_comes_back_is_a_warning() -> Non
 
 def test_keys_that_wait_for_a_forgotten_enabled_are_a_warning() -> None:
     warning, *_ = planned(L4, autoscaling={"maxReplicas": 3, "requestsPerSecond": 2}).warnings
-    assert warning.startswith("autoscaling.enabled: is not set, so that autoscaling.maxReplicas,")
+    assert warning.startswith("autoscaling.enabled: is not set, so that maxReplicas,")
     for silent in ({}, {"enabled": False, "maxReplicas": 3}):
         assert not any("autoscaling.en" in w for w in planned(L4, autoscaling=silent).warnings)
+
+
+SPAN = {"start": "0 8 * * *", "end": "0 18 * * *", "timezone": "UTC", "replicas": 2}
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        (
+            {"prometheus": {"address": "http://prometheus.monitoring:9090"}},
+            "autoscaling.prometheus",
+        ),
+        ({"cron": [SPAN], "minReplicas": 2}, "autoscaling.cron[0].replicas"),
+    ],
+)
+def test_keys_that_change_nothing_are_a_warning(asked: dict[str, Any], key: str) -> None:
+    assert [w for w in with_scaling(**asked).warnings if w.startswith(f"{key}: ")]
+    everyday: dict[str, Any] = {"cron": [SPAN]}
+    idle: dict[str, Any] = {**everyday, "minReplicas": 2, "idleReplicas": 0}
+    for used in (everyday, idle):
+        assert not any("changes nothing" in w for w in with_scaling(**used).warnings)
+
+
+def test_replicas_beside_an_autoscaler_are_a_warning() -> None:
+    shared = {"accessMode": "ReadWriteMany"}
+    both = planned(L4, autoscaling={"enabled": True}, replicas=3, cache=shared)
+    assert any(w.startswith("replicas: 3 does nothing") for w in both.warnings)
+    alone = planned(L4, autoscaling={"enabled": False}, replicas=3, cache=shared)
+    assert not any("does nothing" in w for w in alone.warnings)
 
 
 def test_a_replica_that_may_go_with_a_lull_is_a_warning() -> None:
