@@ -25,7 +25,8 @@ pytestmark = pytest.mark.cluster
 NAMESPACE = "llm-expose"
 EDGE = "llm-edge"
 OF_THE_SANDBOX = {"kind": "gateway", "gateway": {"name": "traefik", "namespace": "traefik"}}
-WITH_TLS = {"kind": "gateway", "gateway": {"name": "public", "namespace": EDGE}}
+BY_CONTROLLER = {"tls": {"kind": "controller"}}
+WITH_TLS = {"kind": "gateway", "gateway": {"name": "public", "namespace": EDGE}, **BY_CONTROLLER}
 SECRET_HOST, GATEWAY_HOSTS = "own.example.com", ("closed.example.com", "closed-scaled.example.com")
 HIDDEN = (
     *("/metrics", "/health", "/version", "/docs", "/openapi.json", "/", "/v1x", "/v1x/models"),
@@ -62,19 +63,10 @@ WAYS = {
     "ingress-tls-secret": Way(
         host=SECRET_HOST, ingress={"tls": {"secretName": "own"}}, certified=True
     ),
-    "ingress-tls": Way(host="tls.example.com", ingress={"tls": {"kind": "controller"}}),
-    "ingress-tls-scaled": Way(
-        host="tls-counted.example.com", ingress={"tls": {"kind": "controller"}}, scaled=True
-    ),
-    "gateway-tls": Way(
-        host=GATEWAY_HOSTS[0], ingress=WITH_TLS | {"tls": {"kind": "controller"}}, certified=True
-    ),
-    "gateway-tls-scaled": Way(
-        host=GATEWAY_HOSTS[1],
-        ingress=WITH_TLS | {"tls": {"kind": "controller"}},
-        scaled=True,
-        certified=True,
-    ),
+    "ingress-tls": Way(host="tls.example.com", ingress=BY_CONTROLLER),
+    "ingress-tls-scaled": Way(host="tls-counted.example.com", ingress=BY_CONTROLLER, scaled=True),
+    "gateway-tls": Way(host=GATEWAY_HOSTS[0], ingress=WITH_TLS, certified=True),
+    "gateway-tls-scaled": Way(host=GATEWAY_HOSTS[1], ingress=WITH_TLS, scaled=True, certified=True),
 }
 
 
