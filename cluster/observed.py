@@ -1,4 +1,4 @@
-"""What is read of the live cluster, as frozen records; only this and `observed_routes` ask it."""
+"""What is read of the live cluster, as frozen records."""
 
 from __future__ import annotations
 
