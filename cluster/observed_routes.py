@@ -10,14 +10,13 @@ from lightkube import ALL_NS, Client, generic_resource
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.networking_v1 import Ingress
 
-_UNREADABLE = frozenset({403, 404})
-"""Whoever may not list them all, or has none of the kind, learns of nobody."""
+from cluster.objects import read_objects
 
+_FORBIDDEN = 403
 _GENERIC = cast("Any", generic_resource)
 _HTTP_ROUTE = _GENERIC.create_namespaced_resource(
     "gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"
 )
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -70,10 +69,10 @@ def _routes(
 
 
 def _listed(client: Client, kind: type[object]) -> list[dict[str, Any]]:
-    api: Any = client
     try:
-        return [item.to_dict() for item in api.list(kind, namespace=ALL_NS, chunk_size=_PAGE)]
+        return read_objects(client, kind, namespace=ALL_NS)
     except ApiError as error:
-        if int(error.response.status_code) not in _UNREADABLE:
+        if int(error.response.status_code) != _FORBIDDEN:
             raise
+        # Whoever may not list them all learns of nobody.
         return []
