@@ -15,6 +15,13 @@ from sandbox.model_stand_in.pods import Pods
 # A request's header: how many seconds its answer takes, whole or from first to last piece.
 SECONDS_HEADER = "x-stand-in-seconds"
 _PIECE_SECONDS = 0.05
+_FIRST_PIECE_SECONDS = 0.1
+"""Before a stream begins, as no model's first token comes at once.
+
+A proxy written in Go cuts a stream that begins before it has seen the end of the request's body
+(golang/go#40747), which takes a few milliseconds on a busy machine.
+"""
+
 _REALTIME = "/v1/realtime"
 _BACKLOG = 1024
 
@@ -75,6 +82,7 @@ async def _infer(pods: Pods, request: Request, answer: Answer) -> None:
     if asked.get("stream") and request.path != "/v1/embeddings":
         events = answers.events(asked, request.address, chat=chat)
         pause = seconds / (len(events) - 1) if seconds else _PIECE_SECONDS
+        await asyncio.sleep(_FIRST_PIECE_SECONDS)
         await answer.begin_events()
         pods.first_token(request.address, time.monotonic() - began)
         for number, event in enumerate(events):
