@@ -15,6 +15,7 @@ from tests.cluster.sandboxes import Sandbox
 from tests.load.apps import LoadedApp, loaded_app
 from tests.load.replicas import ReplicaWatch
 from tests.load.stand_in import ask_pods, tell
+from tests.load.turns import PulumiTurns
 
 pytestmark = pytest.mark.load
 
@@ -97,6 +98,13 @@ def signals(
         tell(loaded_sandbox, **CALM)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def turns(signals: LoadedApp) -> Iterator[PulumiTurns]:
+    """Pulumi's commands on that stack, from the first test to the last."""
+    with PulumiTurns(signals.project) as pulumi:
+        yield pulumi
+
+
 @pytest.fixture
 def watch(signals: LoadedApp) -> Iterator[ReplicaWatch]:
     """The replicas of that stack, from one on."""
@@ -162,3 +170,8 @@ def test_a_span_of_time_scales_1_to_5_and_back(timed: Timed) -> None:
     assert before == {1}, watch.steps(0)
     assert {count.desired for count in watch.between(start + up, end)} == {MOST}
     print(f"cron: 5 replicas {up:.1f} s after its start, 1 replica {down:.1f} s after its end")
+
+
+def test_pulumi_finds_no_change_while_signals_come_and_go(turns: PulumiTurns) -> None:
+    assert [turn.said for turn in turns.turns if turn.code] == []
+    assert {turn.command for turn in turns.turns} == {"up", "refresh", "preview"}
