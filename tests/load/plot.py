@@ -48,9 +48,12 @@ def _draw_one(chart: Axes, name: str, history: History) -> None:
     replicas.step(times, ready, where="post", color="tab:orange", ls=":", label="replicas ready")
     replicas.set_ylabel("replicas")
     replicas.set_ylim(0, 7.5)
-    for label, at in zip(("off", "on"), history.switches, strict=True):
+    sides = (("off", "right", -2), ("on", "left", 2))
+    for (label, side, points), at in zip(sides, history.switches, strict=True):
         replicas.axvline(at - began, color="0.5", lw=0.8)
-        replicas.annotate(label, (at - began, 7), xytext=(2, 0), textcoords="offset points")
+        replicas.annotate(
+            label, (at - began, 7), xytext=(points, 0), textcoords="offset points", ha=side
+        )
     for turn in history.turns:
         replicas.plot(turn.began - began, 0.25, marker="|", color="0.3")
     chart.legend(loc="upper left", fontsize="small")
