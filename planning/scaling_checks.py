@@ -48,8 +48,8 @@ def _beyond(asked: Autoscaling, room: int) -> Mistake:
     )
 
 
-def unused_warnings(settings: StackSettings) -> Iterator[str]:
-    """Warn of keys that change nothing, unless the stack says that autoscaling is off."""
+def asked_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn of keys that change nothing or show a token, unless autoscaling is said to be off."""
     asked = settings.autoscaling
     if not asked.enabled:
         if asked.model_fields_set and "enabled" not in asked.model_fields_set:
@@ -68,6 +68,12 @@ def unused_warnings(settings: StackSettings) -> Iterator[str]:
         yield (
             "autoscaling.prometheus: is set, and no signal is read there; set requestsWaiting, "
             "concurrency, kvCacheUsage or timeToFirstTokenSeconds, or remove it"
+        )
+    prometheus = asked.prometheus
+    if prometheus and prometheus.token_secret and prometheus.address.startswith("http:"):
+        yield (
+            f"autoscaling.prometheus.tokenSecret: KEDA sends the token in clear to "
+            f"{prometheus.address}; give the https address, and caKey where its CA is not public"
         )
     for index, span in enumerate(asked.cron):
         if span.replicas <= asked.min_replicas and not asked.goes_to_zero:

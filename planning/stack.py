@@ -30,7 +30,7 @@ from planning.pod_security import security_warning
 from planning.presets import Choice, choose
 from planning.rollout import plan_rollout, start_budget
 from planning.scaling import Scaling, plan_scaling
-from planning.scaling_checks import scaling_warnings, unused_warnings, within_capacity
+from planning.scaling_checks import asked_warnings, scaling_warnings, within_capacity
 from planning.serving import Served, serve
 from planning.token import plan_token
 from planning.units import GIB
@@ -187,7 +187,7 @@ def _warnings(
         *served.warnings,
         *_revision_warnings(model, revision, settings),
         *ingress_warnings(settings.ingress),
-        *unused_warnings(settings),
+        *asked_warnings(settings),
         *auth_warnings(settings),
         *network_warnings(settings),
         *monitoring_warnings(settings),

@@ -180,6 +180,20 @@ def test_keys_that_change_nothing_are_a_warning(asked: dict[str, Any], key: str)
         assert not any("changes nothing" in w for w in with_scaling(**used).warnings)
 
 
+def test_a_token_that_goes_to_prometheus_in_clear_is_a_warning() -> None:
+    def warned(scheme: str) -> list[str]:
+        prometheus = {
+            "address": f"{scheme}://prometheus.monitoring:9090",
+            "tokenSecret": {"name": "prometheus"},
+        }
+        found = with_scaling(requestsWaiting=5, prometheus=prometheus).warnings
+        return [w for w in found if w.startswith("autoscaling.prometheus.tokenSecret: ")]
+
+    (warning,) = warned("http")
+    assert "in clear to http://prometheus.monitoring:9090" in warning
+    assert warned("https") == []
+
+
 def test_replicas_beside_an_autoscaler_are_a_warning() -> None:
     shared = {"accessMode": "ReadWriteMany"}
     both = planned(L4, autoscaling={"enabled": True}, replicas=3, cache=shared)
