@@ -100,6 +100,8 @@ class Clients:
     @contextmanager
     def busy(self) -> Generator[None]:
         threads = [threading.Thread(target=each) for each in (self.call, self.watch)]
+        # Addresses are given again: what an earlier pod was told at one is not for the next.
+        tell_stand_in(self._exposed, "/pods", loading=True)
         self.look()
         for thread in threads:
             thread.start()
