@@ -45,7 +45,5 @@ def _mistakes(key: str, name: str, value: str) -> Iterator[Mistake]:
 def _placed(settings: StackSettings) -> Iterator[tuple[str, Mapping[str, str]]]:
     yield "labels", settings.labels
     yield "nodeSelector", settings.node_selector
-    for index, preset in enumerate(settings.presets):
-        for number, pool in enumerate(preset.node_pools):
-            where = f"pools[{number}]" if preset.pools else "pool"
-            yield f"presets[{index}].{where}.nodeSelector", pool.node_selector
+    for where, pool in settings.placed_pools():
+        yield f"{where}.nodeSelector", pool.node_selector

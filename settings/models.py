@@ -7,6 +7,7 @@ leave `settings.pulumi_config`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -252,6 +253,13 @@ class StackSettings(Section):
         if self.autoscaling.enabled:
             return self.autoscaling.max_replicas
         return 1 if self.replicas is None else self.replicas
+
+    def placed_pools(self) -> Iterator[tuple[str, Pool]]:
+        """Give the pools of all presets, each with the key that it stands at."""
+        for index, preset in enumerate(self.presets):
+            for number, pool in enumerate(preset.node_pools):
+                where = f"pools[{number}]" if preset.pools else "pool"
+                yield f"presets[{index}].{where}", pool
 
 
 def decode(raw: dict[str, str]) -> dict[str, object]:

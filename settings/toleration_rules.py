@@ -37,8 +37,6 @@ def toleration_mistakes(settings: StackSettings) -> Iterator[Mistake]:
 def _placed(settings: StackSettings) -> Iterator[tuple[str, Toleration]]:
     for index, toleration in enumerate(settings.tolerations):
         yield f"tolerations[{index}]", toleration
-    for index, preset in enumerate(settings.presets):
-        for number, pool in enumerate(preset.node_pools):
-            where = f"pools[{number}]" if preset.pools else "pool"
-            for place, toleration in enumerate(pool.tolerations):
-                yield f"presets[{index}].{where}.tolerations[{place}]", toleration
+    for where, pool in settings.placed_pools():
+        for place, toleration in enumerate(pool.tolerations):
+            yield f"{where}.tolerations[{place}]", toleration
