@@ -7,7 +7,7 @@ from typing import Any
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
-_NOT_FOUND = 404
+_NOT_FOUND, _FORBIDDEN = 404, 403
 
 _PAGE = 500
 """Objects of one answer, as kubectl asks.
@@ -15,6 +15,11 @@ _PAGE = 500
 To a list without a limit an API server answers 429 until its cache of the kind is ready, as at the
 first one of a custom resource (k8s.io/apiserver v0.36, shouldDelegateListOnNotReadyCache).
 """
+
+
+def is_forbidden(error: ApiError) -> bool:
+    """Whether the user may not do what was tried."""
+    return int(error.response.status_code) == _FORBIDDEN
 
 
 def read_object(

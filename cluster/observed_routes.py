@@ -10,9 +10,8 @@ from lightkube import ALL_NS, Client, generic_resource
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.networking_v1 import Ingress
 
-from cluster.objects import read_objects
+from cluster.objects import is_forbidden, read_objects
 
-_FORBIDDEN = 403
 _GENERIC = cast("Any", generic_resource)
 _HTTP_ROUTE = _GENERIC.create_namespaced_resource(
     "gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"
@@ -72,7 +71,7 @@ def _listed(client: Client, kind: type[object]) -> list[dict[str, Any]]:
     try:
         return read_objects(client, kind, namespace=ALL_NS)
     except ApiError as error:
-        if int(error.response.status_code) != _FORBIDDEN:
+        if not is_forbidden(error):
             raise
         # Whoever may not list them all learns of nobody.
         return []

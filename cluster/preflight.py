@@ -14,6 +14,7 @@ from cluster.definitions import definition_mistakes
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
 from cluster.network import namespace_warnings
+from cluster.objects import is_forbidden
 from cluster.observed import (
     ObservedNode,
     read_claim,
@@ -40,7 +41,6 @@ from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
 
 _SHARING = "sharing-strategy"
-_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def _findings(plan: Plan, client: Client) -> Findings:
         try:
             plan, wrong, doubtful = check(plan, client)
         except ApiError as error:
-            if int(error.response.status_code) != _FORBIDDEN:
+            if not is_forbidden(error):
                 raise
             # One that reads what the user may not keeps no other from its own.
             wrong, doubtful = [], [f"kubernetes.context: {error}; what it tells was not checked"]
@@ -165,7 +165,7 @@ def _may_exist(client: Client, namespace: str) -> bool:
     try:
         return read_namespace(client, namespace) is not None
     except ApiError as error:
-        if int(error.response.status_code) != _FORBIDDEN:
+        if not is_forbidden(error):
             raise
         # Of namespaces that are not theirs, most users may not even know.
         return True
