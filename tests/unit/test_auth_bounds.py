@@ -10,24 +10,7 @@ import pytest
 from planning.stack import PlanError
 from settings import parse
 from tests.choices import only, planned, preset
-
-HOST = {"host": "llm.example.com"}
-VALID = {
-    "model": "mistral-7b-instruct",
-    "presets": json.dumps(
-        [{"name": "l4", "vendor": "nvidia", "product": "l4", "gpus": 1, "cpu": 4, "memory": "8Gi"}]
-    ),
-    "kubernetes": '{"context": "sandbox"}',
-    "ingress": json.dumps(HOST),
-}
-OIDC = {"kind": "oidc", "issuer": "https://issuer.example.com", "clientId": "vllm"}
-FORWARD = {"kind": "forwardAuth", "address": "https://login.example.com/verify"}
-
-
-def mistakes(auth: object, secrets: dict[str, str]) -> list[str]:
-    """Parse a config with an authentication, and give its mistakes as lines."""
-    changed = {"ingress": json.dumps(HOST | {"auth": auth})} | secrets
-    return [str(found) for found in parse(VALID | changed, secret=frozenset(secrets)).mistakes]
+from tests.unit.auth_configs import FORWARD, HOST, OIDC, VALID, mistakes
 
 
 @pytest.mark.parametrize(
@@ -67,7 +50,8 @@ def test_the_secret_that_the_stack_makes_is_none_that_exists() -> None:
 
 @pytest.mark.parametrize("reference", [{"name": ""}, {"name": "token", "key": "a b"}])
 def test_a_token_in_a_secret_that_cannot_exist_is_refused(reference: dict[str, str]) -> None:
-    raw = VALID | {"huggingFaceTokenSecret": json.dumps(reference)}
+    asked = {"ingress": HOST, "huggingFaceTokenSecret": reference}
+    raw = VALID | {key: json.dumps(value) for key, value in asked.items()}
     (mistake,) = parse(raw, secret=frozenset()).mistakes
     assert mistake.key.startswith("huggingFaceTokenSecret.")
 
