@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from typing import Any
 from tests.cluster import closed
 from tests.cluster.closed import read_secret, tell_stand_in
 from tests.cluster.exposed import Exposed
+from tests.cluster.sandboxes import PATIENCE_SECONDS
 
 Headers = Mapping[str, str]
 
@@ -27,6 +28,15 @@ def bearer(key: str) -> dict[str, str]:
 def server_pods(exposed: Exposed) -> list[dict[str, Any]]:
     """The server's pods."""
     return closed.get(exposed, "pods", "--selector=app.kubernetes.io/component=server")["items"]
+
+
+def only_server_pod(exposed: Exposed) -> dict[str, Any]:
+    """The server's one pod, waiting for those before it: a rollout does not wait for their end."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(pods := server_pods(exposed)) != 1:
+        assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in pods]
+        time.sleep(0.1)
+    return pods[0]
 
 
 def secret_read_by(pod: dict[str, Any]) -> str:
@@ -96,6 +106,20 @@ class Clients:
                 tell_stand_in(self._exposed, "/api-keys", address=address, keys=keys)
                 tell_stand_in(self._exposed, "/pods", address=address, loading=False)
                 self.keys_of_pods[uid] = keys
+
+    def until_let_in(self, *names: str) -> None:
+        """Let them call until each of those named was answered many times."""
+        self._go_on_until(lambda: all(self.statuses[name][200] > 20 for name in names))
+
+    def until_told(self, pod: dict[str, Any]) -> None:
+        """Let them call until a pod has what it accepts."""
+        self._go_on_until(lambda: pod["metadata"]["uid"] in self.keys_of_pods)
+
+    def _go_on_until(self, reached: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not reached():
+            assert time.monotonic() < deadline, (self.statuses, self.keys_of_pods)
+            time.sleep(0.05)
 
     @contextmanager
     def busy(self) -> Generator[None]:
