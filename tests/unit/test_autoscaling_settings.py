@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import zoneinfo
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -135,6 +139,20 @@ def test_a_span_that_keda_would_not_read_is_refused(wrong: dict[str, Any]) -> No
 )
 def test_a_schedule_that_keda_reads_is_taken(start: str) -> None:
     assert Cron.model_validate(OFFICE | {"start": start}).start == start
+
+
+def test_the_database_of_the_machine_adds_no_time_zone(tmp_path: Path) -> None:
+    (tmp_path / "Mars").mkdir()
+    (tmp_path / "Mars" / "Olympus").write_bytes((files("tzdata") / "zoneinfo" / "UTC").read_bytes())
+    before = zoneinfo.TZPATH
+    zoneinfo.reset_tzpath([tmp_path])
+    try:
+        assert ZoneInfo("Mars/Olympus")
+        with pytest.raises(ValueError, match="timezone"):
+            Cron.model_validate(OFFICE | {"timezone": "Mars/Olympus"})
+        Cron.model_validate(OFFICE | {"timezone": "Asia/Ho_Chi_Minh"})
+    finally:
+        zoneinfo.reset_tzpath(before)
 
 
 def mistake_of(**autoscaling: object) -> Mistake:
