@@ -13,6 +13,7 @@ from cluster.client import ClusterUnreachableError, connect, reason
 from cluster.definitions import definition_mistakes
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
+from cluster.named_secrets import read_entries, secret_warnings
 from cluster.network import namespace_warnings
 from cluster.objects import is_forbidden
 from cluster.observed import (
@@ -33,9 +34,9 @@ from cluster.storage import (
     with_own_namespace,
 )
 from cluster.storage_classes import class_mistakes, class_warnings, read_storage_classes
-from cluster.token import read_entries, token_warnings
 from planning.cache import with_held_claim
 from planning.errors import PlanError
+from planning.named_secrets import named_secrets
 from planning.network_rules import NamedNamespace
 from planning.plan import Placement, Plan
 from settings.mistakes import Mistake
@@ -76,7 +77,7 @@ def inspect(plan: Plan) -> Findings:
 def _findings(plan: Plan, client: Client) -> Findings:
     mistakes: list[Mistake] = []
     warnings: list[str] = []
-    for check in (_replicas, _namespace, _owner, _token, _way_in, _classes, _claims, _nodes):
+    for check in (_replicas, _namespace, _owner, _secrets, _way_in, _classes, _claims, _nodes):
         try:
             plan, wrong, doubtful = check(plan, client)
         except ApiError as error:
@@ -112,11 +113,13 @@ def _owner(plan: Plan, client: Client) -> _Checked:
     return plan, list(owner_mistakes(plan.names, read_stack(client, plan.names))), ()
 
 
-def _token(plan: Plan, client: Client) -> _Checked:
-    if plan.token is None or plan.token.external is not None:
-        return plan, (), ()
-    entries = read_entries(client, plan.names.namespace, plan.token.name)
-    return plan, (), list(token_warnings(plan, entries))
+def _secrets(plan: Plan, client: Client) -> _Checked:
+    namespace = plan.names.namespace
+    warnings: list[str] = []
+    for named in named_secrets(plan):
+        entries = read_entries(client, namespace, named.name)
+        warnings += secret_warnings(named, namespace, entries)
+    return plan, (), warnings
 
 
 def _way_in(plan: Plan, client: Client) -> _Checked:

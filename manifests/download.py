@@ -38,6 +38,7 @@ from manifests.cache import cache_mounts, cache_volumes
 from manifests.metadata import object_labels
 from manifests.pod import (
     Token,
+    image_pull_secret_args,
     pod_security_args,
     token_variable,
     toleration_args,
@@ -132,6 +133,7 @@ def _pod_spec(
     return PodSpecArgs(
         service_account_name=plan.names.server,
         automount_service_account_token=False,
+        image_pull_secrets=image_pull_secret_args(plan),
         enable_service_links=False,
         restart_policy="Never",
         node_selector=dict(download.node_selector) or None,

@@ -28,6 +28,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from manifests.auth import authentication_metadata
+from manifests.pod import image_pull_secret_args
 from manifests.security import container_security_args
 from planning.auth import PROXY_PORT, OidcAuth
 from planning.names import image_version, labels, selector
@@ -102,6 +103,7 @@ def proxy_deployment_args(
                 metadata=ObjectMetaArgs(labels=pod_labels),
                 spec=PodSpecArgs(
                     automount_service_account_token=False,
+                    image_pull_secrets=image_pull_secret_args(plan),
                     enable_service_links=False,
                     priority_class_name=plan.placement.priority_class,
                     security_context=PodSecurityContextArgs(

@@ -13,6 +13,7 @@ from pulumi_kubernetes.core.v1 import (
     HTTPGetActionArgs,
     LifecycleArgs,
     LifecycleHandlerArgs,
+    LocalObjectReferenceArgs,
     PodSecurityContextArgs,
     PodSpecArgs,
     ProbeArgs,
@@ -53,6 +54,7 @@ def pod_spec(plan: Plan, token: Token | None, *, api_keys: ApiKeys | None = None
     return PodSpecArgs(
         service_account_name=plan.names.server,
         automount_service_account_token=False,
+        image_pull_secrets=image_pull_secret_args(plan),
         # A Service called `vllm` would otherwise set VLLM_PORT to an address.
         enable_service_links=False,
         node_selector=dict(placement.node_selector) or None,
@@ -137,6 +139,11 @@ def token_variable(token: Token | None) -> list[EnvVarArgs]:
     name, key = token
     source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=name, key=key))
     return [EnvVarArgs(name="HF_TOKEN", value_from=source)]
+
+
+def image_pull_secret_args(plan: Plan) -> list[LocalObjectReferenceArgs] | None:
+    """Name the Secrets for registries that ask who pulls, as every pod of the app does."""
+    return [LocalObjectReferenceArgs(name=name) for name in plan.server.pull_secrets] or None
 
 
 def toleration_args(tolerations: Iterable[Toleration]) -> list[TolerationArgs]:

@@ -124,9 +124,11 @@ class Server:
 
     `holds_replicas` tells that each update sets `replicas` again; else whoever scales is left
     alone. `worker_args` are those of the other pods of a replica over several nodes; empty on one.
+    `pull_secrets` are for registries that ask who pulls, whatever pod of the app it is.
     """
 
     image: str
+    pull_secrets: tuple[str, ...] = ()
     args: tuple[str, ...]
     worker_args: tuple[str, ...] = ()
     env: Pairs

@@ -62,6 +62,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,
+            pull_secrets=settings.image_pull_secrets,
             args=(*command.args, *api_key_args(settings.ingress.auth.kind)),
             worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),

@@ -222,6 +222,9 @@ class StackSettings(Section):
     image: Image | None = Field(
         default=None, description="of vLLM, with a fixed tag; default: by GPU, from the catalogue"
     )
+    image_pull_secrets: tuple[DnsSubdomain, ...] = Field(
+        default=(), description="Secrets that exist, for registries that ask who pulls"
+    )
     replicas: int | None = Field(
         default=None,
         ge=0,

@@ -106,6 +106,18 @@ def _presets(settings: StackSettings) -> Iterator[Mistake]:
         yield from preset_mistakes(preset, f"presets[{index}]")
 
 
+def _pull_secrets(settings: StackSettings) -> Iterator[Mistake]:
+    names = settings.image_pull_secrets
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Mistake(
+                key=f"imagePullSecrets[{index}]",
+                wrong=f"'{name}' is there {names.count(name)} times",
+                rule="the API server takes each name once",
+                remedy="remove it",
+            )
+
+
 def _batch(settings: StackSettings) -> Iterator[Mistake]:
     sequences, tokens = settings.max_num_seqs, settings.max_num_batched_tokens
     if sequences and tokens and tokens < sequences:
@@ -144,6 +156,7 @@ def _exposure(settings: StackSettings) -> Iterator[Mistake]:
 _RULES: tuple[_Rule, ...] = (
     _cluster,
     _presets,
+    _pull_secrets,
     _batch,
     _cache,
     _exposure,

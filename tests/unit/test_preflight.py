@@ -1,4 +1,4 @@
-"""What the nodes of a pool, other stacks and the token's Secret say about a plan."""
+"""What the nodes of a pool and other stacks say about a plan."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from cluster.observed import ObservedNode
 from cluster.ownership import owner_mistakes
 from cluster.preflight import room_warnings, sharing_mistakes
-from cluster.token import token_warnings
 from tests.choices import planned, preset
 
 
@@ -53,13 +52,3 @@ def test_a_name_that_another_stack_s_app_has_in_the_namespace_is_refused() -> No
     )
     assert list(owner_mistakes(names, "prod")) == []
     assert list(owner_mistakes(names, None)) == []
-
-
-def test_a_secret_that_the_pods_would_wait_for_is_warned_of() -> None:
-    plan = planned([preset("l4")], huggingFaceTokenSecret={"name": "hugging-face"})
-    (warning,) = token_warnings(plan, None)
-    assert "there is no Secret 'hugging-face' in namespace llm" in warning
-    (warning,) = token_warnings(plan, ("hf", "read"))
-    assert "has no entry 'token' (it has hf, read)" in warning
-    assert list(token_warnings(plan, ("token",))) == []
-    assert list(token_warnings(planned([preset("l4")]), None)) == []
