@@ -251,3 +251,23 @@ def test_a_quota_that_forbids_the_server_is_what_the_diagnosis_names(
     assert refused.returncode != 0
     assert "FailedCreate" in diagnosis.stdout
     assert "exceeded quota: gpus, requested: requests.nvidia.com/gpu=1" in diagnosis.stdout
+
+
+def test_a_preview_names_each_secret_that_is_missing_or_lacks_its_entry(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with sandbox.namespace("llm-secrets") as namespace:
+        sandbox.kubectl(
+            *("create", "secret", "generic", "hugging-face"),
+            *("--from-literal=hf=not-a-real-token", f"--namespace={namespace}"),
+        )
+        said = a_project(
+            tmp_path,
+            sandbox,
+            namespace={"name": namespace, "create": False},
+            cache={"enabled": False},
+            huggingFaceTokenSecret={"name": "hugging-face"},
+            imagePullSecrets=["registry"],
+        ).succeed("preview")
+    assert f"imagePullSecrets[0]: there is no Secret 'registry' in namespace {namespace}" in said
+    assert "huggingFaceTokenSecret.key: the Secret 'hugging-face' has no entry 'token'" in said
