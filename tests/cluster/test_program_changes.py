@@ -32,7 +32,7 @@ def a_project(folder: Path, sandbox: Sandbox, **keys: object) -> PulumiProject:
     }
     for key, value in (asked | keys).items():
         text = value if isinstance(value, str) else json.dumps(value)
-        project.succeed("config", "set", key, text)
+        project.succeed("config", "set", "--plaintext", key, text)
     return project
 
 
