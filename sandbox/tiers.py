@@ -12,7 +12,7 @@ from sandbox.processes import Component
 from sandbox.state import Run, SandboxError, Settings
 
 _KINDS_SECONDS = 3.0
-_START_SECONDS = 60.0
+START_SECONDS = 60.0
 _SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 # The API server ends after its clients, which would log its loss as errors; the store ends last.
 _LAST_TO_STOP = ("kube-apiserver", "etcd")
@@ -54,12 +54,12 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     cluster.write_stages(settings, run.tier)
     pki.create(settings)
     pki.write_kubeconfig(settings)
-    processes.wait_ready(settings, [etcd], _START_SECONDS)
+    processes.wait_ready(settings, [etcd], START_SECONDS)
     processes.start(settings, apiserver)
-    processes.wait_ready(settings, [apiserver], _START_SECONDS)
+    processes.wait_ready(settings, [apiserver], START_SECONDS)
     say("the API server is ready")
     if processes.running_pid(settings, core.kwok(settings).name) is None:
-        cluster.release_nodes(settings)
+        _wait(settings, "the nodes are released", cluster.nodes_are_released)
     for component in others[:3]:
         processes.start(settings, component)
     cluster.apply_core(settings)
@@ -67,7 +67,7 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
         spare = beside.submit(cluster.apply_spare_definitions, settings)
         if run.tier == "full":
             _start_operators(settings, run, others[3:])
-        processes.wait_ready(settings, others, _START_SECONDS)
+        processes.wait_ready(settings, others, START_SECONDS)
         spare.result()
     _wait(settings, "all nodes are Ready", cluster.all_nodes_ready)
     _wait(settings, "the default ServiceAccount exists", _has_service_account)
@@ -115,9 +115,9 @@ def restart_one(settings: Settings, run: Run, name: str, *, kill: bool) -> None:
     component = _named(settings, run, name)
     processes.stop(settings, [name], kill=kill)
     if name == core.kwok(settings).name:
-        cluster.release_nodes(settings)
+        _wait(settings, "the nodes are released", cluster.nodes_are_released)
     processes.start(settings, component)
-    processes.wait_ready(settings, [component], _START_SECONDS)
+    processes.wait_ready(settings, [component], START_SECONDS)
 
 
 def _named(settings: Settings, run: Run, name: str) -> Component:
@@ -146,4 +146,4 @@ def _has_service_account(settings: Settings) -> bool:
 
 
 def _wait(settings: Settings, description: str, condition: Callable[[Settings], bool]) -> None:
-    processes.wait_until(description, lambda: condition(settings), _START_SECONDS)
+    processes.wait_until(description, lambda: condition(settings), START_SECONDS)
