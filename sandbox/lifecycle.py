@@ -92,8 +92,8 @@ def restart_one(settings: Settings, name: str, *, kill: bool) -> None:
     """Stop or kill one component of the running sandbox, and start it again.
 
     Raises:
-        SandboxError: The sandbox is not running, it has no such component, or that is not ready
-            after a minute.
+        SandboxError: The sandbox is not running, it has no such component, or that does not
+            become ready.
     """
     _act_on_one(settings, "restart-one", name, kill=kill)
 

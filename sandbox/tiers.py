@@ -11,8 +11,9 @@ from sandbox import cluster, core, full, pki, processes, prometheus
 from sandbox.processes import Component
 from sandbox.state import Run, SandboxError, Settings
 
-_KINDS_SECONDS = 3.0
-START_SECONDS = 60.0
+_OLD_KINDS_SECONDS = 3.0
+# Of one step, on a machine ten times slower than an idle one.
+START_SECONDS = 180.0
 _SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 # The API server ends after its clients, which would log its loss as errors; the store ends last.
 _LAST_TO_STOP = ("kube-apiserver", "etcd")
@@ -50,6 +51,7 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
         MissingTool: A program is not installed.
     """
     etcd, apiserver, *others = components(settings, run)
+    kinds_seconds = _OLD_KINDS_SECONDS if settings.etcd_data.exists() else START_SECONDS
     processes.start(settings, etcd)
     cluster.write_stages(settings, run.tier)
     pki.create(settings)
@@ -66,7 +68,7 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     with ThreadPoolExecutor() as beside:
         spare = beside.submit(cluster.apply_spare_definitions, settings)
         if run.tier == "full":
-            _start_operators(settings, run, others[3:])
+            _start_operators(settings, run, others[3:], kinds_seconds)
         processes.wait_ready(settings, others, START_SECONDS)
         spare.result()
     _wait(settings, "all nodes are Ready", cluster.all_nodes_ready)
@@ -74,15 +76,17 @@ def bring_up(settings: Settings, run: Run, say: Callable[[str], None]) -> None:
     say(f"{len(others) + 2} components are ready")
 
 
-def _start_operators(settings: Settings, run: Run, operators: Sequence[Component]) -> None:
+def _start_operators(
+    settings: Settings, run: Run, operators: Sequence[Component], kinds_seconds: float
+) -> None:
     cluster.apply_full(settings, run.address)
     prometheus.write_configuration(settings)
     # An operator that meets an unknown kind tries again only after ten seconds. After a quick
     # restart the list of kinds can stay old until KEDA's adapter answers, so the wait is short
-    # and the start goes on without it.
+    # then, and the start goes on without it.
     with contextlib.suppress(SandboxError):
         served = partial(cluster.serves_custom_resources, settings)
-        processes.wait_until("the custom resources are served", served, _KINDS_SECONDS)
+        processes.wait_until("the custom resources are served", served, kinds_seconds)
     for component in operators:
         processes.start(settings, component)
     _wait(settings, "the Gateway is there", cluster.has_gateway)
