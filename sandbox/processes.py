@@ -106,10 +106,18 @@ def start(settings: Settings, component: Component) -> None:
             message = f"{component.name} cannot be started: {error}"
             raise SandboxError(message) from error
     _CHILDREN[process.pid] = process
-    record = {"pid": process.pid, "command": list(component.command)}
-    # By one rename, so that neither an interrupted start nor a reader beside it meets half of it.
+    try:
+        _record(settings, component, process.pid)
+    except BaseException:
+        # An interrupted start stops what is recorded.
+        process.kill()
+        raise
+
+
+def _record(settings: Settings, component: Component, pid: int) -> None:
+    """Note a process, by one rename: neither an interrupted start nor a reader meets half of it."""
     draft = settings.pids / f"{component.name}.new"
-    draft.write_text(json.dumps(record))
+    draft.write_text(json.dumps({"pid": pid, "command": list(component.command)}))
     draft.rename(settings.pids / f"{component.name}.json")
 
 
