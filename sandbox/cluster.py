@@ -1,5 +1,6 @@
 """Objects that the sandbox puts into its own cluster, and questions to its API server."""
 
+import http.client
 import json
 import ssl
 import subprocess
@@ -125,12 +126,17 @@ def all_nodes_ready(settings: Settings) -> bool:
     """Tell whether every node is Ready and free of the taints of a starting one."""
     listed = get(settings, "/api/v1/nodes")
     return bool(listed) and all(
-        any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+        any(c["type"] == "Ready" and c["status"] == "True" for c in _conditions(node))
         and not any(
             t["key"].startswith("node.kubernetes.io/") for t in node["spec"].get("taints", ())
         )
         for node in listed["items"]
     )
+
+
+def _conditions(node: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """Return what a node says of itself: nothing until KWOK has seen it."""
+    return node["status"].get("conditions", ())
 
 
 def serves_custom_resources(settings: Settings) -> bool:
@@ -144,12 +150,12 @@ def serves_custom_resources(settings: Settings) -> bool:
     return served >= _GROUPS
 
 
-def release_nodes(settings: Settings) -> None:
-    """Delete the leases that an earlier KWOK holds on the nodes.
+def nodes_are_released(settings: Settings) -> bool:
+    """Delete the leases that an earlier KWOK holds on the nodes; False if that failed.
 
     Its successor would otherwise wait for them to run out, and every pod with it.
     """
-    _call(settings, "DELETE", f"{_LEASES}?gracePeriodSeconds=0")
+    return bool(_call(settings, "DELETE", f"{_LEASES}?gracePeriodSeconds=0"))
 
 
 def get(settings: Settings, path: str) -> dict[str, Any]:
@@ -170,7 +176,7 @@ def _call(
     try:
         with direct.open(request, timeout=5) as answer:
             return cast("dict[str, Any]", json.load(answer))
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return {}
 
 

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 
 _CHUNK_BYTES = 65536
+# A burst of connections waits here, where more would be lost: on TCP for a second, else for good.
+_BACKLOG = 4096
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -52,11 +54,11 @@ async def serve(side: str, routes: dict[str, int]) -> None:
     for name, port in routes.items():
         if side == "outside":
             onward = partial(relay, partial(asyncio.open_unix_connection, name))
-            await asyncio.start_server(onward, "127.0.0.1", port)
+            await asyncio.start_server(onward, "127.0.0.1", port, backlog=_BACKLOG)
         else:
             Path(name).unlink(missing_ok=True)
             onward = partial(relay, partial(asyncio.open_connection, "127.0.0.1", port))
-            await asyncio.start_unix_server(onward, name)
+            await asyncio.start_unix_server(onward, name, backlog=_BACKLOG)
     await ended.wait()
 
 

@@ -44,7 +44,7 @@ def act(settings: Settings, run: Run, action: str, *words: str) -> None:
     else:
         processes.start(settings, forwarder(settings))
         tiers.bring_up(settings, run, print)
-        processes.wait_ready(settings, [forwarder(settings)], seconds=10)
+        processes.wait_ready(settings, [forwarder(settings)], tiers.START_SECONDS)
 
 
 def main() -> int:

@@ -24,8 +24,6 @@ from sandbox.state import (
 )
 from sandbox.tiers import State
 
-_START_SECONDS = 30.0
-
 Say = Callable[[str], None]
 
 
@@ -94,8 +92,8 @@ def restart_one(settings: Settings, name: str, *, kill: bool) -> None:
     """Stop or kill one component of the running sandbox, and start it again.
 
     Raises:
-        SandboxError: The sandbox is not running, it has no such component, or that is not ready
-            after a minute.
+        SandboxError: The sandbox is not running, it has no such component, or that does not
+            become ready.
     """
     _act_on_one(settings, "restart-one", name, kill=kill)
 
@@ -150,7 +148,7 @@ def _bring_up(settings: Settings, run: Run, allowed: Sequence[str], say: Say) ->
     say(done.stdout.strip())
     forwarder = _forwarder(settings)
     processes.start(settings, forwarder)
-    processes.wait_ready(settings, [forwarder], _START_SECONDS)
+    processes.wait_ready(settings, [forwarder], tiers.START_SECONDS)
 
 
 def _forwarder(settings: Settings) -> Component:

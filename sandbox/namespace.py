@@ -14,7 +14,7 @@ from sandbox.state import REPOSITORY, Settings
 
 _AS_ROOT = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _WITH_USER = ("--user", "--map-root-user", *_AS_ROOT)
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 
 
 def python_environment() -> dict[str, str]:
@@ -100,12 +100,13 @@ def destroy(settings: Settings) -> None:
     holder = processes.running_pid(settings, processes.NAMESPACE)
     if holder is None:
         return
-    inside = list(outside_pids(settings).values())
+    inside = _pid_namespace(holder)
     # unshare passes no signal on and ignores SIGTERM; the kernel ends its child when it dies.
     processes.send(holder, signal.SIGKILL)
     processes.wait_until(
         "the processes in the sandbox's namespace have ended",
-        lambda: not any(processes.command_line(pid) for pid in (holder, *inside)),
+        # Listed anew each time: what an interrupted start left inside may start others until then.
+        lambda: not any(map(processes.command_line, (holder, *_pids_in(inside).values()))),
         _START_SECONDS,
     )
 
@@ -115,9 +116,21 @@ def outside_pids(settings: Settings) -> dict[int, int]:
     holder = processes.running_pid(settings, processes.NAMESPACE)
     if holder is None:
         return {}
-    inside = Path(f"/proc/{holder}/ns/pid_for_children").readlink()
+    return _pids_in(_pid_namespace(holder))
+
+
+def _pid_namespace(holder: int) -> Path | None:
+    """Return the link to the namespace that a holder has made, None while it has made none."""
+    try:
+        made = Path(f"/proc/{holder}/ns/pid_for_children").readlink()
+    except OSError:
+        return None
+    return None if made == Path("/proc/self/ns/pid").readlink() else made
+
+
+def _pids_in(inside: Path | None) -> dict[int, int]:
     found: dict[int, int] = {}
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*") if inside else ():
         try:
             if (process / "ns" / "pid").readlink() != inside:
                 continue

@@ -1,5 +1,6 @@
 """Which ports a sandbox needs on this machine, and who holds one that is taken."""
 
+import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,11 +137,18 @@ def _holder(port: int) -> str | None:
         for fields in (line.split() for line in table.read_text().splitlines()[1:])
         if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port
     }
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
-        try:
-            if str(descriptor.readlink()) in inodes:
-                process = descriptor.parent.parent
+    for process in Path("/proc").glob("[0-9]*") if inodes else ():
+        if not inodes.isdisjoint(_open_files(process)):
+            with contextlib.suppress(OSError):
                 return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
-        except OSError:
-            continue
     return None
+
+
+def _open_files(process: Path) -> set[str]:
+    """Name what a process has open; it may be another user's, or end meanwhile."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(descriptor.readlink()))
+    return found

@@ -20,6 +20,8 @@ OUTSIDE = (NAMESPACE, FORWARDER)
 _POLL_SECONDS = 0.05
 _LAST_LINES = 12
 _GRACE_SECONDS = 5.0
+# Nothing outlives SIGKILL, but a busy machine may take its time to clear up.
+_KILL_SECONDS = 60.0
 # What a component may see of the caller's environment. Proxy variables above all stay out: the
 # components talk to each other by cluster names that no proxy knows.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
@@ -103,9 +105,20 @@ def start(settings: Settings, component: Component) -> None:
         except OSError as error:
             message = f"{component.name} cannot be started: {error}"
             raise SandboxError(message) from error
-    record = {"pid": process.pid, "command": list(component.command)}
-    (settings.pids / f"{component.name}.json").write_text(json.dumps(record))
     _CHILDREN[process.pid] = process
+    try:
+        _record(settings, component, process.pid)
+    except BaseException:
+        # An interrupted start stops what is recorded.
+        process.kill()
+        raise
+
+
+def _record(settings: Settings, component: Component, pid: int) -> None:
+    """Note a process, by one rename: neither an interrupted start nor a reader meets half of it."""
+    draft = settings.pids / f"{component.name}.new"
+    draft.write_text(json.dumps({"pid": pid, "command": list(component.command)}))
+    draft.rename(settings.pids / f"{component.name}.json")
 
 
 def wait_ready(settings: Settings, components: Sequence[Component], seconds: float) -> None:
@@ -148,7 +161,8 @@ def stop(settings: Settings, names: Sequence[str], *, kill: bool = False) -> Non
         alive = [pid for name in names if (pid := running_pid(settings, name))]
         for pid in alive:
             send(pid, number)
-        deadline = time.monotonic() + _GRACE_SECONDS
+        seconds = _KILL_SECONDS if number == signal.SIGKILL else _GRACE_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (
             any(running_pid(settings, name) for name in names)
             or not all(_has_let_go(pid) for pid in alive)

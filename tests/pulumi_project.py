@@ -28,7 +28,7 @@ _PROGRAM = (
     "settings",
 )
 _FILES = ("__main__.py", "Pulumi.yaml")
-_PATIENCE_SECONDS = 300
+_PATIENCE_SECONDS = 900
 _OWN_VARIABLES = ("KUBECONFIG", "PULUMI_", "PYTHONPATH")
 """Of the environment these tests run in, as `make env` prints it, all but where the engine is."""
 

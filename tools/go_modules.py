@@ -91,7 +91,7 @@ def module_directory(module: str, path: str, work: Path, session: Session) -> Pa
     copy = _copy_of(module, work)
     version = module_version(module, path)
     log = work / "download.log"
-    status = session.run(
+    status = session.download(
         ["go", "mod", "download", "-json", f"{path}@{version}"],
         cwd=copy,
         log=log,
@@ -117,7 +117,7 @@ def _build(
     command += ["-tags", ",".join(build.tags)] if build.tags else []
     log = cache.root() / "logs" / f"{cache.entry(artifact).name}-{build.program}.log"
     target = this_platform()
-    status = session.run(
+    status = session.download(
         [*command, build.package],
         cwd=copy,
         log=log,

@@ -38,7 +38,7 @@ def obtain(artifact: Artifact, destination: Path, session: Session) -> tuple[Pat
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--requirement", str(requirements)]
     log = destination.with_name("pip.log")
-    if session.run(command, cwd=destination, log=log) != 0:
+    if session.download(command, cwd=destination, log=log) != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise InstallError("\n".join([f"{' '.join(command)} failed:", *lines[-_TAIL_LINES:]]))
     _write_launcher(artifact, destination / "bin")

@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+import http.client
 import json
 import shutil
 import tarfile
@@ -110,8 +111,11 @@ def _unpack(archive: Path, members: tuple[str, ...], binaries: Path) -> None:
 
 
 def _read(url: str, session: Session) -> bytes:
-    with _open(url, session) as response:
-        return response.read()
+    try:
+        with _open(url, session) as response:
+            return response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise _DownloadError(f"{url} broke off: {error}") from error
 
 
 def _save(url: str, file: Path, session: Session) -> str:
@@ -125,7 +129,7 @@ def _save(url: str, file: Path, session: Session) -> str:
                 output.write(chunk)
     except InterruptedError:
         raise
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise _DownloadError(f"{url} broke off: {error}") from error
     return digest.hexdigest()
 
@@ -141,12 +145,12 @@ def _open(url: str, session: Session):  # noqa: ANN202 - the type urlopen gives 
         return urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
         raise _DownloadError(f"{url} answered HTTP {error.code}") from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         session.unreachable[host] = reason = _reason(error, host)
         raise _DownloadError(reason) from error
 
 
-def _reason(error: OSError, host: str) -> str:
+def _reason(error: Exception, host: str) -> str:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, ConnectionRefusedError):
         return f"{host} refused the connection"

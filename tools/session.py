@@ -1,6 +1,7 @@
 """What one run of the command shares: its settings, its messages and the processes it started."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -9,6 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SOURCES = ("path", "release", "go", "pip")
+_PAUSES_SECONDS = (2.0, 10.0)
+# What go and pip say of a registry that stalled, broke off or was overloaded.
+_TRANSIENT = re.compile(
+    r"timeout|timed out|deadline exceeded|connection (reset|aborted|broken)|stream error|: EOF"
+    r"|unexpected EOF|IncompleteRead|\b(429|50[0234]) [A-Z]",
+    re.IGNORECASE,
+)
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer of a source, not a fault
@@ -70,6 +78,30 @@ class Session:
         with self._guard:
             for child in self._children:
                 child.terminate()
+
+    def download(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
+        """Run a command that downloads, again where a registry failed it; what it has is kept.
+
+        Raises:
+            InterruptedError: the run has been interrupted.
+        """
+        for pause in _PAUSES_SECONDS:
+            status = self.run(command, cwd=cwd, log=log, environment=environment)
+            said = log.read_text(encoding="utf-8", errors="replace")
+            if status == 0 or not _TRANSIENT.search(said):
+                return status
+            last = said.strip().splitlines()[-1]
+            self.say(f"{Path(command[0]).name}: {last}; trying again in {pause:.0f} s")
+            if self._stopped.wait(pause):
+                raise InterruptedError
+        return self.run(command, cwd=cwd, log=log, environment=environment)
 
     def run(
         self,

@@ -25,14 +25,18 @@ def main(requirements: str, stamp: str) -> int:
     if not python.exists():
         venv.create(directory, with_pip=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    installed = subprocess.run([*pip, "--requirement", requirements], check=False)
-    if installed.returncode:
+    if not _installs([*pip, "--requirement", requirements]):
         print(f"pip could not install {requirements}; its reason is above", file=sys.stderr)
-        return installed.returncode
+        return 1
     Path(stamp).touch()
     seconds = time.monotonic() - began
     print(f"installed {requirements} into {directory} in {seconds:.0f} s", file=sys.stderr)
     return 0
+
+
+def _installs(pip: list[str]) -> bool:
+    """Tell whether pip succeeds, if need be the second time: a download may break off."""
+    return any(subprocess.run(pip, check=False).returncode == 0 for _ in range(2))
 
 
 if __name__ == "__main__":

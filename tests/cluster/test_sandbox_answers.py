@@ -5,6 +5,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import ip_address
 
 import pytest
@@ -62,14 +63,22 @@ def app(full_sandbox: Sandbox) -> Iterator[Sandbox]:
     """Three simulated pods behind an Ingress."""
     with full_sandbox.namespace("answers"):
         full_sandbox.apply(APP)
-        full_sandbox.kubectl(
-            *("rollout", "status", "deployment/answers", "--namespace=answers", "--timeout=60s")
-        )
+        rollout = ("rollout", "status", "deployment/answers", "--namespace=answers")
+        full_sandbox.kubectl(*rollout, f"--timeout={PATIENCE_SECONDS:.0f}s")
         address = "--output=jsonpath={.status.loadBalancer.ingress[0].ip}"
         full_sandbox.eventually(
             "198.18.0.1", "get", "ingress", "answers", "--namespace=answers", address
         )
+        until_it_answers(full_sandbox, HOST)
         yield full_sandbox
+
+
+def until_it_answers(app: Sandbox, host: str) -> None:
+    """Traefik writes what it accepts into a status some seconds before it does as it says."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (status := chat(to_ingress(app), host, messages=[]).status) != 200:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
 
 
 def chat(
@@ -81,7 +90,7 @@ def chat(
 
 def to_ingress(app: Sandbox) -> http.client.HTTPConnection:
     port = Ports.counted_from(app.port_base).ingress
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
 
 
 def test_every_pod_answers_at_its_own_address(app: Sandbox) -> None:
@@ -101,7 +110,7 @@ def test_every_pod_answers_at_its_own_address(app: Sandbox) -> None:
 def test_a_streamed_answer_arrives_in_pieces(app: Sandbox) -> None:
     connection = to_ingress(app)
     # Long enough that a client which a busy machine holds up still sees the pieces apart.
-    slow = {"Host": HOST, "X-Stand-In-Seconds": "2"}
+    slow = {"Host": HOST, "X-Stand-In-Seconds": "5"}
     connection.request("POST", "/v1/chat/completions", json.dumps({"stream": True}), slow)
     answer = connection.getresponse()
     assert answer.status == 200
@@ -116,18 +125,15 @@ def test_a_streamed_answer_arrives_in_pieces(app: Sandbox) -> None:
 def test_the_tls_entry_point_answers_with_a_certificate_of_its_own(app: Sandbox) -> None:
     port = Ports.counted_from(app.port_base).ingress_tls
     context = ssl.create_default_context()
+    to_tls = partial(http.client.HTTPSConnection, timeout=PATIENCE_SECONDS, context=context)
     with pytest.raises(ssl.SSLCertVerificationError):
-        chat(http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context))
+        chat(to_tls("127.0.0.1", port))
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
-    assert chat(connection, messages=[]).status == 200
+    assert chat(to_tls("127.0.0.1", port), messages=[]).status == 200
 
 
 def test_a_route_of_the_gateway_is_accepted_and_answers(app: Sandbox) -> None:
     condition = '--output=jsonpath={.status.parents[0].conditions[?(@.type=="Accepted")].status}'
     app.eventually("True", "get", "httproute", "answers", "--namespace=answers", condition)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (status := chat(to_ingress(app), GATEWAY_HOST, messages=[]).status) != 200:
-        assert time.monotonic() < deadline, status
-        time.sleep(0.1)
+    until_it_answers(app, GATEWAY_HOST)

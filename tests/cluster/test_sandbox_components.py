@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.sandboxes import Sandbox
+from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 
 pytestmark = pytest.mark.cluster
 
@@ -42,7 +42,8 @@ def test_a_component_of_the_core_is_restarted_where_there_is_no_namespace(sandbo
     sandbox.run("restart", "kwok", "--kill")
     after = sandbox.pids()
     assert {each for each in before if before[each] != after[each]} == {"kwok"}
-    sandbox.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=60s")
+    timeout = f"--timeout={PATIENCE_SECONDS:.0f}s"
+    sandbox.kubectl("wait", "node", "--all", "--for=condition=Ready", timeout)
 
 
 @pytest.mark.parametrize("command", ["stop", "restart"])

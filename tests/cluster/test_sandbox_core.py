@@ -1,11 +1,12 @@
 """What programs that deploy to the sandbox rely on, in its core tier."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 
-from tests.cluster.sandboxes import Sandbox
+from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 
 pytestmark = pytest.mark.cluster
 
@@ -21,11 +22,14 @@ spec:
 """
 
 
+_NUMBERS = itertools.count(1)
+
+
 @pytest.fixture
 def namespace(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[str]:
+    """One of each test's own: the one before may still be ending."""
     name = request.node.originalname.replace("_", "-")[:40].rstrip("-")
-    suffix = str(abs(hash(request.node.name)) % 10000)
-    with sandbox.namespace(f"{name}-{suffix}") as made:
+    with sandbox.namespace(f"{name}-{next(_NUMBERS)}") as made:
         yield made
 
 
@@ -88,7 +92,8 @@ spec: {{{chosen}accessModes: [ReadWriteMany], resources: {{requests: {{storage: 
     events = sandbox.kubectl_json("get", "events", f"--namespace={namespace}")["items"]
     assert [event for event in events if event["type"] != "Normal"] == []
     sandbox.kubectl("delete", "pvc", "cache", f"--namespace={namespace}")
-    sandbox.kubectl("wait", "--for=delete", f"pv/{claim['spec']['volumeName']}", "--timeout=60s")
+    volume = f"pv/{claim['spec']['volumeName']}"
+    sandbox.kubectl("wait", "--for=delete", volume, f"--timeout={PATIENCE_SECONDS:.0f}s")
 
 
 def test_a_claim_can_be_expanded(sandbox: Sandbox, namespace: str) -> None:

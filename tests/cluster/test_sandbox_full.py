@@ -1,16 +1,18 @@
 """Autoscaling and routing by the real KEDA, HTTP add-on and Traefik."""
 
 import http.client
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from sandbox.state import Ports
-from tests.cluster.sandboxes import Sandbox
+from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 
 pytestmark = pytest.mark.cluster
 
 HOST = "vllm.example.com"
+MANAGED = "the workload 'vllm' of type 'apps/v1.Deployment' is already managed by"
 APP = f"""
 apiVersion: apps/v1
 kind: Deployment
@@ -79,7 +81,7 @@ def app(full_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 def ask(port: int, host: str = HOST) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     connection.request("GET", "/v1/models", headers={"Host": host})
     return connection.getresponse().status
 
@@ -98,9 +100,15 @@ def test_external_metrics_are_served_through_the_api_server(full_sandbox: Sandbo
 
 def test_a_second_scaled_object_on_one_deployment_is_refused(app: Sandbox) -> None:
     second = APP.rpartition("---")[2].replace("{name: vllm, namespace", "{name: second, namespace")
+    # The webhook learns of the first by a watch of its own.
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    trial = ("create", "--dry-run=server", "--filename=-")
+    while MANAGED not in (tried := app.try_kubectl(*trial, given=second)).stderr:
+        assert time.monotonic() < deadline, tried.stdout + tried.stderr
+        time.sleep(0.1)
     done = app.try_kubectl("create", "--filename=-", given=second)
     assert done.returncode == 1
-    assert "the workload 'vllm' of type 'apps/v1.Deployment' is already managed by" in done.stderr
+    assert MANAGED in done.stderr
 
 
 def test_requests_from_this_machine_pass_traefik_and_the_interceptor_and_scale_the_app(
@@ -110,9 +118,16 @@ def test_requests_from_this_machine_pass_traefik_and_the_interceptor_and_scale_t
     address = "--output=jsonpath={.status.loadBalancer.ingress[0].ip}"
     app.eventually("198.18.0.1", "get", "ingress", "vllm", "--namespace=llm", address)
     app.eventually("True", "get", "interceptorroute", "vllm", "--namespace=llm")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    # Traefik and the interceptor do as they have written into a status some seconds later.
+    while (status := ask(ports.ingress)) != 200:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
     assert [ask(ports.ingress) for _ in range(200)] == [200] * 200
     assert ask(ports.interceptor) == 200
     assert ask(ports.ingress, "unknown.example.com") == 404
-    app.eventually(
-        "2", "get", "deployment", "vllm", "--namespace=llm", "--output=jsonpath={.status.replicas}"
-    )
+    replicas = "--output=jsonpath={.status.replicas}"
+    # The rate is one of 5 s, and as long may pass until the autoscaler looks.
+    while app.kubectl("get", "deployment", "vllm", "--namespace=llm", replicas) != "2":
+        assert time.monotonic() < deadline
+        assert [ask(ports.ingress) for _ in range(50)] == [200] * 50

@@ -33,12 +33,20 @@ def command_lines_with(text: str) -> list[str]:
     return found
 
 
-def test_core_is_ready_in_less_than_40_seconds(sandbox: Sandbox) -> None:
-    assert sandbox.start_seconds < 40
+def states(sandbox: Sandbox) -> list[list[str]]:
+    """Name, pid and readiness of each process, as they are shown."""
+    return [line.split()[:3] for line in sandbox.run("status", check=False).stdout.splitlines()]
 
 
-def test_full_is_ready_in_less_than_40_seconds(full_sandbox: Sandbox) -> None:
-    assert full_sandbox.start_seconds < 40
+# They take up to 10 and 20 s on two idle cores; the margin is for busy ones.
+def test_core_is_ready_within_three_minutes(sandbox: Sandbox) -> None:
+    assert sandbox.start_seconds
+    assert sandbox.start_seconds < 180
+
+
+def test_full_is_ready_within_three_minutes(full_sandbox: Sandbox) -> None:
+    assert full_sandbox.start_seconds
+    assert full_sandbox.start_seconds < 180
 
 
 def test_starting_again_says_so_and_replaces_no_process(sandbox: Sandbox) -> None:
@@ -64,10 +72,9 @@ def test_a_dead_component_is_seen_and_started_again(sandbox: Sandbox) -> None:
     before = sandbox.pids()
     os.kill(before["kwok"], 9)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (status := sandbox.run("status", check=False)).returncode:
+    while ["kwok", "-", "no"] not in states(sandbox):
         assert time.monotonic() < deadline
-    line = next(line for line in status.stdout.splitlines() if "kwok" in line)
-    assert line.split()[1:3] == ["-", "no"]
+    assert sandbox.run("status", check=False).returncode == 1
     sandbox.start("core")
     after = sandbox.pids()
     assert {name for name in before if before[name] != after[name]} == {"kwok"}
@@ -84,10 +91,14 @@ def test_full_is_added_to_a_running_core_and_stop_leaves_no_process(
     unstarted_sandbox.kubectl("run", "prompt", "--image=registry.example/prompt:1")
     unstarted_sandbox.kubectl("wait", "pod/prompt", "--for=condition=Ready", "--timeout=30s")
     with subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "exec", "sleep", "1000"],
+        [sys.executable, "-m", "sandbox", "exec", "sh", "-c", "echo inside; exec sleep 1000"],
         cwd=REPOSITORY,
         env=unstarted_sandbox.environment,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as stray:
+        assert stray.stdout
+        assert stray.stdout.readline() == "inside\n"
         unstarted_sandbox.run("stop")
         assert stray.wait(timeout=PATIENCE_SECONDS)
     assert command_lines_with(str(unstarted_sandbox.directory)) == []

@@ -47,6 +47,7 @@ spec:
 def measured(full_sandbox: Sandbox) -> Iterator[Sandbox]:
     """An app that KEDA scales on the requests that wait, with a Prometheus added to what runs."""
     full_sandbox.run("start", "full", "--with", "prometheus")
+    tell(full_sandbox, requests_waiting=0)
     with full_sandbox.namespace("measured"):
         full_sandbox.apply(APP.format(port=Ports.counted_from(full_sandbox.port_base).prometheus))
         yield full_sandbox
@@ -55,14 +56,14 @@ def measured(full_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 def tell(sandbox: Sandbox, **values: object) -> None:
     port = Ports.counted_from(sandbox.port_base).stand_in_control
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     connection.request("POST", "/pods", json.dumps(values))
     assert connection.getresponse().status == 200
 
 
 def ask(sandbox: Sandbox, query: str) -> list[dict[str, Any]]:
     port = Ports.counted_from(sandbox.port_base).prometheus
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     connection.request("GET", f"/api/v1/query?{urllib.parse.urlencode({'query': query})}")
     return json.load(connection.getresponse())["data"]["result"]
 
@@ -72,9 +73,8 @@ def test_a_pod_is_scraped_under_its_namespace_and_name(measured: Sandbox) -> Non
     while not (found := ask(measured, 'vllm:kv_cache_usage_perc{namespace="measured"}')):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    pods = measured.kubectl_json("get", "pods", "--namespace=measured")["items"]
-    names = {pod["metadata"]["name"] for pod in pods}
-    assert {series["metric"]["pod"] for series in found} == names
+    (pod,) = measured.kubectl_json("get", "pods", "--namespace=measured")["items"]
+    assert {series["metric"]["pod"] for series in found} == {pod["metadata"]["name"]}
 
 
 def test_keda_scales_on_what_the_pods_are_told_to_report(measured: Sandbox) -> None:

@@ -20,12 +20,11 @@ import yaml
 from planning.names import Names
 from planning.triggers import plan_triggers
 from settings.autoscaling import Autoscaling
-from tests.cluster.sandboxes import free_port_base
+from tests.cluster.sandboxes import PATIENCE_SECONDS, free_port_base
 from tools import locate
 
 pytestmark = pytest.mark.cluster
 
-PATIENCE_SECONDS = 60.0
 OWN = ("vllm-7d9f8c6b54-x2x4z", "vllm-7d9f8c6b54-b2b4b")
 OTHERS = (("llm", "vllm-big-7d9f8c6b54-x2x4z"), ("elsewhere", OWN[0]))
 GAUGES = {
@@ -86,7 +85,7 @@ class Scraped:
 
     def ask(self, name: str) -> list[float]:
         """Ask a trigger's query, and give the values of what it finds."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         query = urllib.parse.urlencode({"query": QUERIES[name]})
         connection.request("GET", f"/api/v1/query?{query}")
         answer = connection.getresponse()
@@ -130,7 +129,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     process = _start(folder, base)
     yield Scraped(port=base + 1, pods=pods)
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=PATIENCE_SECONDS)
     server.shutdown()
 
 

@@ -2,13 +2,14 @@
 
 import re
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
 
 from planning.devices import device_of
-from sandbox import nodes
-from sandbox.state import REPOSITORY
+from sandbox import cluster, nodes
+from sandbox.state import REPOSITORY, Settings
 from settings.models import Preset
 from tests.choices import GPUS
 
@@ -112,3 +113,14 @@ def test_every_preset_of_the_sandbox_fits_on_as_many_nodes_as_it_declares() -> N
                 )
             )
         assert room >= preset["capacity"], preset["name"]
+
+
+def test_nodes_that_say_nothing_of_themselves_yet_are_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings.from_environment({})
+    ready = {"type": "Ready", "status": "True"}
+    seen = [node | {"status": node["status"] | {"conditions": [ready]}} for node in NODES]
+    for listed, verdict in ((NODES, False), ([*seen, NODES[0]], False), (seen, True)):
+        monkeypatch.setattr(cluster, "get", Mock(return_value={"items": listed}))
+        assert cluster.all_nodes_ready(settings) is verdict

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -39,6 +40,21 @@ def component(settings: Settings, program: str, name: str = "worker") -> Compone
 def ready_program(settings: Settings, then: str) -> str:
     ready = f"pathlib.Path('{settings.directory}/worker.ready').touch()"
     return f"import pathlib, signal, time; {then}; {ready}; time.sleep(60)"
+
+
+def test_a_start_that_is_interrupted_leaves_neither_a_process_nor_half_a_record(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "rename", Mock(side_effect=KeyboardInterrupt))
+    marker = f"print({str(settings.directory)!r})"
+    with pytest.raises(KeyboardInterrupt):
+        processes.start(settings, component(settings, ready_program(settings, marker)))
+    assert processes.recorded(settings) == []
+    deadline = time.monotonic() + 60
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    while [pid for pid in pids if marker in (processes.command_line(pid) or "")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_component_is_started_once(settings: Settings) -> None:

@@ -35,6 +35,16 @@ def test_a_failed_download_says_why_and_what_is_tried_next(machine: Machine) -> 
     assert machine.installed("actionlint").read_text().startswith("built ")
 
 
+def test_a_build_goes_on_where_a_registry_failed_it(machine: Machine) -> None:
+    status, _, errors = machine.run(
+        "install", "actionlint", TOOLS_SOURCES="go", FAKE_GO="stalls once"
+    )
+    assert status == 0
+    assert "connection reset by peer; trying again in 2 s" in errors
+    assert machine.builds() == ["actionlint", "actionlint"]
+    assert machine.installed("actionlint").read_text().startswith("built ")
+
+
 def test_a_verified_release_is_taken_before_go_is_asked(machine: Machine, mirror: Mirror) -> None:
     mirror.publish(named("actionlint"), ["actionlint"])
     status, _, errors = machine.run("install", "actionlint", TOOLS_RELEASE_MIRROR=mirror.url)

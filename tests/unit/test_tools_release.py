@@ -97,7 +97,12 @@ def no_archive(mirror: Mirror, what: Artifact) -> str:
     return "cannot be unpacked"
 
 
-@pytest.mark.parametrize("spoil", [wrong_checksum, no_checksum, no_file, no_archive])
+def cut_short(mirror: Mirror, what: Artifact) -> str:
+    mirror.cut_short = urlsplit(what.releases[0].checksums).path
+    return "broke off"
+
+
+@pytest.mark.parametrize("spoil", [wrong_checksum, no_checksum, no_file, no_archive, cut_short])
 @pytest.mark.parametrize("name", ["traefik", "kubernetes-provider"])
 def test_a_file_that_is_not_what_is_stated_is_refused_with_the_reason(
     mirror: Mirror, tmp_path: Path, name: str, spoil: Callable[[Mirror, Artifact], str]

@@ -41,6 +41,10 @@ else:
     finish = os.path.join(home, "finish")
     while time.monotonic() < end and os.getppid() == parent and not os.path.exists(finish):
         time.sleep(0.02)
+    if mode == "stalls once" and not os.path.exists(stalled := os.path.join(home, "stalled")):
+        open(stalled, "w").close()
+        print("go: reading https://proxy.example/x.zip: read: connection reset by peer")
+        sys.exit(1)
     if mode == "fail":
         print("\\n".join(f"error {{n}}" for n in range(1, 31)))
         sys.exit(3)
@@ -143,16 +147,22 @@ class Machine:
 
 
 class Mirror:
-    """A mirror of releases on loopback; `content` holds its files by path."""
+    """A mirror of releases on loopback; `content` holds its files by path.
+
+    The one whose path is `cut_short` breaks off.
+    """
 
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
+        self.cut_short = ""
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = mirror.content.get(self.path)
                 self.send_response(404 if body is None else 200)
+                if self.path == mirror.cut_short:
+                    self.send_header("Content-Length", "1000000")
                 self.end_headers()
                 self.wfile.write(body or b"")
 
