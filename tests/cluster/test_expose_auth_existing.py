@@ -12,7 +12,13 @@ from tests.cluster import closed
 from tests.cluster.closed import expect_door, preflight_status, tell_stand_in
 from tests.cluster.exposed import Exposed, counted, exposed_stack
 from tests.cluster.identity import Issuer, deployed_proxy, login_server
-from tests.cluster.keyed_pods import Clients, bearer, only_server_pod, with_every_pod
+from tests.cluster.keyed_pods import (
+    Clients,
+    bearer,
+    only_server_pod,
+    wait_until_alone,
+    with_every_pod,
+)
 from tests.cluster.login_server import ADDRESS as ISSUER
 from tests.cluster.sandboxes import Sandbox
 
@@ -125,9 +131,12 @@ def test_callers_are_asked_all_the_while_that_keys_take_the_place_of_passwords(
     with clients.busy():
         auth = {"kind": "apiKey", "secretName": "keys", "key": "current", "otherKeys": ["previous"]}
         deploy(stack, auth)
+        pod = only_server_pod(stack)
+        clients.until_told(pod)
         clients.until_let_in("with a key")
     assert clients.statuses["nobody"][401] > 20
     assert clients.statuses["nobody"][200] == 0
+    wait_until_alone(stack, ADDRESS, bearer(CURRENT), pod)
     expect_door(stack, ADDRESS, bearer(CURRENT), [basic(CHANGED), bearer(f"{CURRENT}{PREVIOUS}")])
     assert stack.ask(ADDRESS, headers=bearer(PREVIOUS)).status == 200
     produced = stack.outputs()
