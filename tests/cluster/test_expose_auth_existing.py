@@ -123,8 +123,8 @@ def test_callers_are_asked_all_the_while_that_keys_take_the_place_of_passwords(
     stack: Exposed,
 ) -> None:
     stack.up(autoscaling={"enabled": False})
-    stack.eventually(200, ADDRESS, headers=basic(CHANGED))
     old = only_server_pod(stack)
+    wait_until_alone(stack, ADDRESS, basic(CHANGED), old)
     with_every_pod(stack, loading=True)
     tell_stand_in(stack, "/pods", address=old["status"]["podIP"], loading=False)
     clients = Clients(stack, ADDRESS, {"nobody": {}, "with a key": bearer(CURRENT)})

@@ -98,7 +98,10 @@ def test_keys_change_in_three_rolls_that_refuse_no_client_who_follows(
     stack: Exposed, generated: str
 ) -> None:
     uid = closed.get(stack, "deployment", "vllm")["metadata"]["uid"]
+    # By itself: the interceptor answers 404 from the end of its route until Traefik turns away.
+    stack.up(autoscaling={"enabled": False})
     pod = only_server_pod(stack)
+    wait_until_alone(stack, ADDRESS, bearer(generated), pod)
     read = [secret_read_by(pod)]
     with_every_pod(stack, loading=True)
     # What the server accepts, which of it is for clients in the cluster, and who calls meanwhile.
@@ -110,12 +113,7 @@ def test_keys_change_in_three_rolls_that_refuse_no_client_who_follows(
     for keys, for_clients, callers in steps:
         clients = Clients(stack, ADDRESS, {key: bearer(key) for key in callers})
         with clients.busy():
-            closed.deploy(
-                stack,
-                {"apiKeys": "\n".join(keys)},
-                preview=keys == steps[0][0],
-                autoscaling={"enabled": False},
-            )
+            closed.deploy(stack, {"apiKeys": "\n".join(keys)}, preview=keys == steps[0][0])
             for key in keys:
                 stack.eventually(200, ADDRESS, headers=bearer(key))
             pod = only_server_pod(stack)
