@@ -98,15 +98,17 @@ async def serve_connection(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Answer the requests of a connection, one after the other, while its address is admitted."""
+    """Answer the requests of a connection, one after the other, while its address is admitted.
+
+    Where it is not, the connection ends at a request: of one that ends before, Traefik makes a 500
+    or a 502, as its request was sent or not.
+    """
     address = str(writer.get_extra_info("sockname")[0])
     # The process ends by cancelling, which older asyncio reports of each connection
     # (python/cpython#113538).
     ends = (OSError, UnreadableRequestError, asyncio.CancelledError)
     with contextlib.suppress(*ends):
-        while admits(address) and (request := await _read(reader, address)):
-            if not admits(address):
-                break
+        while (request := await _read(reader, address)) and admits(address):
             await handle(request, Answer(reader, writer))
             if request.headers.get("connection", "").lower() == "close":
                 break

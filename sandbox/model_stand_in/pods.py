@@ -21,7 +21,7 @@ class Told:
 
     `requests_running` None reports what is in flight. `time_to_first_token_seconds` is observed
     once at each scrape, besides the real ones. `answer_seconds` is how long an answer takes whose
-    request names no time. A pod that is `loading` closes every connection, as if nothing listened.
+    request names no time. A pod that is `loading` closes every connection that asks something.
     """
 
     requests_waiting: float = 0

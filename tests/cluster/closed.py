@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.state import Ports
-from tests.cluster.exposed import CHAT, Exposed, connected
+from tests.cluster.exposed import CHAT, LONGEST_SECONDS, Exposed, connected
+from tests.cluster.sandboxes import PATIENCE_SECONDS
 from tests.pulumi_project import clear_spellings, files_that_hold
 
 MIDDLEWARE = "Middleware/vllm-authentication"
@@ -60,8 +62,13 @@ def read_secret(exposed: Exposed, name: str) -> dict[str, str]:
 
 def objects(exposed: Exposed) -> list[dict[str, Any]]:
     """Every object of the namespace, and of the cluster."""
-    listed = exposed.sandbox.kubectl("api-resources", "--verbs=list", "--output=name")
-    return get(exposed, ",".join(sorted(set(listed.split()))))["items"]
+    # KEDA's API, behind the cluster's, may be out of reach for a moment on a busy machine.
+    asked = ("api-resources", "--verbs=list", "--output=name")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (listed := exposed.sandbox.try_kubectl(*asked)).returncode:
+        assert time.monotonic() < deadline, listed.stderr
+        time.sleep(0.1)
+    return get(exposed, ",".join(sorted(set(listed.stdout.split()))))["items"]
 
 
 def made(found: Sequence[dict[str, Any]]) -> set[str]:
@@ -108,7 +115,7 @@ def where_in_clear(
 def tell_stand_in(exposed: Exposed, path: str, **values: object) -> None:
     """Tell the process that answers for the pods what they accept, or how they behave."""
     port = Ports.counted_from(exposed.sandbox.port_base).stand_in_control
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONGEST_SECONDS)
     connection.request("POST", path, json.dumps(values))
     answer = connection.getresponse()
     assert answer.status == http.client.OK, answer.read()

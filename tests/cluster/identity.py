@@ -13,11 +13,14 @@ from typing import Any
 from sandbox.state import REPOSITORY
 from tests.cluster.closed import read_secret
 from tests.cluster.exposed import Exposed
-from tests.cluster.login_server import ADDRESS
-from tests.cluster.sandboxes import Sandbox
+from tests.cluster.login_server import ADDRESS, PORT
+from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 from tools import locate
 
 KEY_ID = "1"
+_LIFE_SECONDS = 3600
+"""Of a token, which outlives its tests on any machine."""
+
 # The shell ends its child when its own input ends: nsenter passes no signal on.
 _UNTIL_INPUT_ENDS = '"$@" & cat; kill $!; wait'
 
@@ -40,7 +43,7 @@ class Issuer:
         """The header of a token (RFC 7519) for an application of the group `llm`."""
         now = int(time.time())
         standard = {"iss": ADDRESS, "sub": "app", "aud": "vllm", "groups": ["llm"]}
-        body = {**standard, "iat": now, "exp": now + 300, **claims}
+        body = {**standard, "iat": now, "exp": now + _LIFE_SECONDS, **claims}
         parts = ({"alg": "RS256", "kid": KEY_ID}, body)
         signed = ".".join(_base64(json.dumps(part).encode()) for part in parts)
         signature = _openssl("dgst", "-sha256", "-sign", str(self._key), given=signed.encode())
@@ -77,15 +80,25 @@ def running_inside(
         assert process.poll() is None, log.read_text()
         assert process.stdin
         process.stdin.close()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE_SECONDS)
+
+
+def wait_until_listening(sandbox: Sandbox, port: int, log: Path) -> None:
+    """Wait until a command that runs inside takes connections."""
+    asked = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sandbox.run("exec", sys.executable, "-c", asked, check=False).returncode:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
 
 
 @contextmanager
 def login_server(sandbox: Sandbox, log: Path, issuer: Issuer) -> Generator[None]:
-    """Run the issuer and the check of a login."""
+    """Run the issuer, which oauth2-proxy asks once as it starts, and the check of a login."""
     module = "tests.cluster.login_server"
     command = (sys.executable, "-m", module, json.dumps(issuer.jwk()))
     with running_inside(sandbox, log, *command):
+        wait_until_listening(sandbox, PORT, log)
         yield
 
 
@@ -106,8 +119,9 @@ def deployed_proxy(exposed: Exposed, log: Path) -> Generator[None]:
         name: read_secret(exposed, reference["name"])[reference["key"]]
         for name, reference in references.items()
     }
-    program = str(locate.program("oauth2-proxy"))
+    program, (port,) = str(locate.program("oauth2-proxy")), container["ports"]
     with running_inside(exposed.sandbox, log, program, *container["args"], variables=variables):
+        wait_until_listening(exposed.sandbox, port["containerPort"], log)
         yield
 
 

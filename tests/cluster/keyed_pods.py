@@ -39,6 +39,19 @@ def only_server_pod(exposed: Exposed) -> dict[str, Any]:
     return pods[0]
 
 
+def wait_until_alone(exposed: Exposed, address: str, headers: Headers, pod: dict[str, Any]) -> None:
+    """Wait until a pod is the only one that is asked.
+
+    Traefik takes turns among those it knows, and forgets one that is gone up to 2 s later.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    own, in_a_row = f" {pod['status']['podIP']}.", 0
+    while in_a_row < 5:
+        said = exposed.eventually(200, address, headers=headers).said
+        in_a_row = in_a_row + 1 if said.endswith(own) else 0
+        assert time.monotonic() < deadline, said
+
+
 def secret_read_by(pod: dict[str, Any]) -> str:
     """Name of the Secret that a pod's keys come from."""
     (name,) = (v["secret"]["secretName"] for v in pod["spec"]["volumes"] if v["name"] == "api-keys")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import closed
+from tests.cluster.arguments import show
 from tests.cluster.closed import MIDDLEWARE, PROXY, expect_door
 from tests.cluster.exposed import Exposed, exposed_stack
 from tests.cluster.identity import Issuer, deployed_proxy, login_server, probe_status
@@ -159,6 +160,7 @@ def test_without_authentication_the_token_stands_in_its_secret_alone(stack: Expo
     assert closed.where_in_clear(stack, closed.hidden_values(found), found) == []
     assert closed.router_middlewares(stack) is None
     # What does stand in clear is found.
+    show(HOST, stack.arguments)
     places = closed.where_in_clear(stack, {HOST}, found)
     shown = {"Ingress/vllm", "what pulumi said", "arguments of processes"}
     assert shown | {str(stack.project.stack_file)} <= {*places}

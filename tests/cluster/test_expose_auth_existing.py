@@ -12,7 +12,13 @@ from tests.cluster import closed
 from tests.cluster.closed import expect_door, preflight_status, tell_stand_in
 from tests.cluster.exposed import Exposed, counted, exposed_stack
 from tests.cluster.identity import Issuer, deployed_proxy, login_server
-from tests.cluster.keyed_pods import Clients, bearer, only_server_pod, with_every_pod
+from tests.cluster.keyed_pods import (
+    Clients,
+    bearer,
+    only_server_pod,
+    wait_until_alone,
+    with_every_pod,
+)
 from tests.cluster.login_server import ADDRESS as ISSUER
 from tests.cluster.sandboxes import Sandbox
 
@@ -117,17 +123,20 @@ def test_callers_are_asked_all_the_while_that_keys_take_the_place_of_passwords(
     stack: Exposed,
 ) -> None:
     stack.up(autoscaling={"enabled": False})
-    stack.eventually(200, ADDRESS, headers=basic(CHANGED))
     old = only_server_pod(stack)
+    wait_until_alone(stack, ADDRESS, basic(CHANGED), old)
     with_every_pod(stack, loading=True)
     tell_stand_in(stack, "/pods", address=old["status"]["podIP"], loading=False)
     clients = Clients(stack, ADDRESS, {"nobody": {}, "with a key": bearer(CURRENT)})
     with clients.busy():
         auth = {"kind": "apiKey", "secretName": "keys", "key": "current", "otherKeys": ["previous"]}
         deploy(stack, auth)
+        pod = only_server_pod(stack)
+        clients.until_told(pod)
         clients.until_let_in("with a key")
     assert clients.statuses["nobody"][401] > 20
     assert clients.statuses["nobody"][200] == 0
+    wait_until_alone(stack, ADDRESS, bearer(CURRENT), pod)
     expect_door(stack, ADDRESS, bearer(CURRENT), [basic(CHANGED), bearer(f"{CURRENT}{PREVIOUS}")])
     assert stack.ask(ADDRESS, headers=bearer(PREVIOUS)).status == 200
     produced = stack.outputs()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from sandbox.state import Ports
 from tests.cluster.exposed import Exposed, counted, exposed_stack
-from tests.cluster.sandboxes import Sandbox
+from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 from tests.pulumi_project import STACK, PulumiProject, consumer_project
 
 pytestmark = pytest.mark.cluster
@@ -84,20 +85,20 @@ def test_it_reaches_the_model_at_the_address_for_those_outside(pair: Pair) -> No
 
 def test_without_a_way_in_it_is_counted_inside_the_cluster(pair: Pair) -> None:
     pair.exposed.up(ingress={"enabled": False}, autoscaling={"enabled": True})
-    route = ("interceptorroutes.http.keda.sh", "vllm", f"--namespace={NAMESPACE}")
-    ready = '--output=jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-    pair.exposed.sandbox.eventually("True", "get", *route, ready)
     client = pair.client()
-    assert client.variables["APP_HOST"].startswith(f"http://vllm-interceptor.{NAMESPACE}.svc")
+    app_host = client.variables["APP_HOST"]
+    assert app_host.startswith(f"http://vllm-interceptor.{NAMESPACE}.svc")
+    # The route is Ready before the interceptor has learnt of it.
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (status := status_inside(pair, f"{app_host}/v1/models")) != 200:
+        assert time.monotonic() < deadline, status
     before = counted(pair.exposed)
     given = [f"{name}={value}" for name, value in client.variables.items()]
     done = pair.exposed.sandbox.run("exec", "env", *given, *client.command)
     assert "No model ran" in done.stdout
     assert counted(pair.exposed) - before == 1
     paths = ("/v1/models", "/metrics", "/health")
-    assert [status_inside(pair, client.variables["APP_HOST"] + path) for path in paths] == [
-        *(200, 404, 404)
-    ]
+    assert [status_inside(pair, app_host + path) for path in paths] == [200, 404, 404]
 
 
 def status_inside(pair: Pair, url: str) -> int:

@@ -186,6 +186,16 @@ def test_a_pod_that_loads_closes_connections_while_the_others_answer(served: Ser
     assert served.ask(PODS[0], "GET", "/health")[0] == 200
 
 
+def test_a_pod_that_loads_closes_a_connection_at_its_request_and_not_before(served: Served) -> None:
+    served.tell(address=PODS[0], loading=True)
+    with socket.create_connection((PODS[0], served.ports[PODS[0]]), timeout=0.2) as connection:
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(10)
+        connection.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+        assert connection.recv(1) == b""
+
+
 def test_answers_are_counted_by_pod_and_status(served: Served) -> None:
     served.ask(PODS[0], "POST", "/v1/chat/completions", CHAT)
     served.ask(PODS[0], "POST", "/v1/chat/completions", "no JSON")
