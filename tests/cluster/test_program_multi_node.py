@@ -165,7 +165,8 @@ def test_a_cluster_without_the_operator_is_refused_before_anything_is_made(
     finally:
         definitions = locate.manifests() / "leaderworkerset-crds.yaml"
         sandbox.kubectl("apply", "--server-side", f"--filename={definitions}")
-        sandbox.kubectl("wait", definition, "--for=condition=Established", "--timeout=60s")
+        served = '--output=jsonpath={.status.conditions[?(@.type=="Established")].status}'
+        sandbox.eventually("True", "get", definition, served)
     assert done.returncode != 0
     said = " ".join((done.stdout + done.stderr).split())
     assert "multiNode.maxNodes: the model needs 2 nodes, and the cluster does not serve" in said
