@@ -8,5 +8,5 @@ pytestmark = pytest.mark.cluster
 
 
 def test_a_fresh_up_takes_little_longer_than_its_objects_do_without_the_program() -> None:
-    pairs = measure(3)
+    pairs = measure(3, in_doubt=8)
     assert median_ratio(pairs) <= MOST_RATIO, pairs

@@ -5,6 +5,7 @@ import json
 import time
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -34,14 +35,16 @@ def said_by(sandbox: Sandbox, app_host: str) -> str:
     """What the address says once its route is known to Traefik."""
     host = urllib.parse.urlsplit(app_host).netloc
     body = json.dumps({"model": "any", "messages": [{"role": "user", "content": "Hello"}]})
+    port = Ports.counted_from(sandbox.port_base).ingress
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        port = Ports.counted_from(sandbox.port_base).ingress
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("POST", "/v1/chat/completions", body, {"Host": host})
-        answer = connection.getresponse()
-        if answer.status == http.client.OK:
-            return json.load(answer)["choices"][0]["message"]["content"]
+        # The interceptor holds a request back until it has heard of a pod that is ready.
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        with closing(connection):
+            connection.request("POST", "/v1/chat/completions", body, {"Host": host})
+            answer = connection.getresponse()
+            if answer.status == http.client.OK:
+                return json.load(answer)["choices"][0]["message"]["content"]
         assert time.monotonic() < deadline, answer.status
         time.sleep(0.2)
 

@@ -121,6 +121,9 @@ def kubeconfig_of_its_admin(sandbox: Sandbox, namespace: str, folder: Path) -> P
         *("create", "rolebinding", "admin", scope),
         *("--clusterrole=admin", f"--serviceaccount={namespace}:admin"),
     )
+    # The API server lets them in once it has heard of the binding.
+    who = f"--as=system:serviceaccount:{namespace}:admin"
+    sandbox.eventually("yes", "auth", "can-i", "create", "deployments", scope, who)
     config = yaml.safe_load(sandbox.kubeconfig.read_text())
     token = sandbox.kubectl("create", "token", "admin", scope).strip()
     (user,) = config["users"]
@@ -139,7 +142,8 @@ def test_a_download_that_failed_is_tried_again_by_the_next_up_and_then_the_serve
         sandbox,
         namespace={"name": "llm-failed"},
         cache={"storageClass": "standard", "retain": False},
-        rollout={"startSeconds": 10},
+        # For the download that ends well too, which a busy machine delays.
+        rollout={"startSeconds": 30},
     )
     pool = "--selector=nvidia.com/gpu.product=NVIDIA-L4"
     sandbox.kubectl("cordon", pool)
@@ -211,7 +215,7 @@ def test_on_a_full_pool_an_app_moves_to_another_namespace_and_takes_another_name
         replicas=1,
         namespace={"name": "llm-here"},
         cache={"enabled": False},
-        rollout={"startSeconds": 20},
+        rollout={"startSeconds": 60},
     )
 
     def running() -> list[tuple[str, str]]:
@@ -238,6 +242,9 @@ def test_a_quota_that_forbids_the_server_is_what_the_diagnosis_names(
     limits = "--hard=requests.nvidia.com/gpu=0"
     with sandbox.namespace("llm-quota") as name:
         sandbox.kubectl("create", "quota", "gpus", limits, f"--namespace={name}")
+        # Until its use is counted, a pod is refused for that.
+        used = "--output=jsonpath={.status.used}"
+        sandbox.eventually("nvidia.com/gpu", "get", "quota", "gpus", f"--namespace={name}", used)
         project = a_project(
             tmp_path,
             sandbox,

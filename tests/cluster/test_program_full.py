@@ -40,7 +40,9 @@ class Scaled:
 
     def set_up(self, **autoscaling: Any) -> None:
         """Change the autoscaler and run `pulumi up`; it is of the same kind if none is given."""
-        value = json.dumps({"enabled": True, "kind": self.kind} | autoscaling)
+        # Without any load, so long that no busy machine sees a replica go for that.
+        calm = {"scaleDownSeconds": 3600}
+        value = json.dumps({"enabled": True, "kind": self.kind} | calm | autoscaling)
         self.project.succeed("config", "set", "autoscaling", value)
         self.project.up()
 

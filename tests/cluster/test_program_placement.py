@@ -83,7 +83,7 @@ def placed(sandbox: Sandbox) -> Iterator[dict[str, Placed]]:
                 sandbox.apply(json.dumps(own))
             sandbox.kubectl(
                 *("wait", "deployments", "--all", scope),
-                *("--for=condition=Available", "--timeout=60s"),
+                *("--for=condition=Available", "--timeout=180s"),
             )
             for pod in sandbox.kubectl_json("get", "pods", scope)["items"]:
                 instance = pod["metadata"]["labels"]["app.kubernetes.io/instance"]

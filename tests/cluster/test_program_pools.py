@@ -51,10 +51,10 @@ def test_a_pod_goes_to_the_pool_that_has_a_gpu_free(
         scope = f"--namespace={namespace}"
         sandbox.kubectl("create", "serviceaccount", "vllm", scope)
         sandbox.apply(json.dumps(filler(full, namespace)))
-        sandbox.kubectl("wait", "pod/filler", "--for=condition=Ready", "--timeout=60s", scope)
+        sandbox.kubectl("wait", "pod/filler", "--for=condition=Ready", "--timeout=180s", scope)
         sandbox.apply(json.dumps(as_deployment(recorded, "vllm", namespace)))
         available = "--for=condition=Available"
-        sandbox.kubectl("wait", "deployment/vllm", available, "--timeout=60s", scope)
+        sandbox.kubectl("wait", "deployment/vllm", available, "--timeout=180s", scope)
         component = "--selector=app.kubernetes.io/component=server"
         (pod,) = sandbox.kubectl_json("get", "pods", scope, component)["items"]
     labels = sandbox.kubectl_json("get", "node", pod["spec"]["nodeName"])["metadata"]["labels"]

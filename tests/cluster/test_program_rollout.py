@@ -29,7 +29,7 @@ ROOMY = "nvidia-a10g-1"
 """Two nodes with one GPU each, as the preset declares."""
 
 START_SECONDS = 15
-MARGIN_SECONDS = 60.0
+MARGIN_SECONDS = 240.0
 """What a busy machine adds; Pulumi's default would wait for ten minutes."""
 
 FILLER = """\
@@ -108,7 +108,8 @@ class Rolling:
         return {pod["metadata"]["name"]: pod for pod in found}
 
     def settled(self, count: int, after: frozenset[str] = frozenset()) -> frozenset[str]:
-        """Names of the pods, once as many are Running and those of before are gone."""
+        """Names of the pods, once the rollout is over and those of before are gone."""
+        self.sandbox.rolled_out("vllm", NAMESPACE)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             pods = self.pods()
@@ -204,15 +205,12 @@ def test_several_pods_on_a_full_pool_go_one_by_one(rolling: Rolling) -> None:
     old = rolling.settled(2)
     with rolling.watch(old) as watched:
         rolling.up(maxModelLen="8192")
-        # With no surge the provider may be content before: await/deployment.go compares the new
-        # ReplicaSet's ready pods with what it asks for at the moment, which is none at first.
         rolling.settled(2, after=old)
     assert watched.before(("old", "leaves"), ("new", "came"))
     assert watched.most == 2
-    budget = rolling.sandbox.kubectl_json(
-        "get", "poddisruptionbudget", "vllm", f"--namespace={NAMESPACE}"
-    )
-    assert (budget["status"]["expectedPods"], budget["status"]["disruptionsAllowed"]) == (2, 1)
+    counts = "--output=jsonpath={.status.expectedPods} pods, {.status.disruptionsAllowed} may go"
+    budget = ("get", "poddisruptionbudget", "vllm", f"--namespace={NAMESPACE}")
+    rolling.sandbox.eventually("2 pods, 1 may go", *budget, counts)
 
 
 def test_a_full_pool_ends_at_the_budget_with_the_scheduler_s_reason_and_the_pool(
@@ -227,6 +225,8 @@ def test_a_full_pool_ends_at_the_budget_with_the_scheduler_s_reason_and_the_pool
     for key, value in (
         ("preset", FULL),
         ("namespace", '{"name": "llm-waiting"}'),
+        # A download on a busy machine could use up the budget that the server is to run out of.
+        ("cache", '{"enabled": false}'),
         ("rollout", json.dumps({"startSeconds": START_SECONDS})),
     ):
         project.succeed("config", "set", key, value)
