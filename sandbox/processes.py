@@ -20,6 +20,7 @@ OUTSIDE = (NAMESPACE, FORWARDER)
 _POLL_SECONDS = 0.05
 _LAST_LINES = 12
 _GRACE_SECONDS = 5.0
+_DEATH_SECONDS = 5.0
 # What a component may see of the caller's environment. Proxy variables above all stay out: the
 # components talk to each other by cluster names that no proxy knows.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
@@ -144,11 +145,12 @@ def wait_until(description: str, condition: Callable[[], bool], seconds: float) 
 
 def stop(settings: Settings, names: Sequence[str], *, kill: bool = False) -> None:
     """End components by SIGTERM, and by SIGKILL those that take longer than 5 s; kill: at once."""
-    for number in (signal.SIGKILL,) if kill else (signal.SIGTERM, signal.SIGKILL):
+    last = (signal.SIGKILL, _DEATH_SECONDS)
+    for number, seconds in (last,) if kill else ((signal.SIGTERM, _GRACE_SECONDS), last):
         alive = [pid for name in names if (pid := running_pid(settings, name))]
         for pid in alive:
             send(pid, number)
-        deadline = time.monotonic() + _GRACE_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (
             any(running_pid(settings, name) for name in names)
             or not all(_has_let_go(pid) for pid in alive)
