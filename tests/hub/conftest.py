@@ -26,6 +26,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[HubStandIn
         monkeypatch.delenv(name)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "tokens"))
+    monkeypatch.setattr("planning.hub.HINT_PATIENCE", IMPATIENT)
     with running_hub(tokens=frozenset({READER, STRANGER})) as stand_in:
         monkeypatch.setenv("HF_ENDPOINT", stand_in.endpoint)
         yield stand_in
