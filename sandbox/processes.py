@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.05
 _LAST_LINES = 12
 _GRACE_SECONDS = 5.0
 # Nothing outlives SIGKILL, but a busy machine may take its time to clear up.
-_KILL_SECONDS = 60.0
+_DEATH_SECONDS = 60.0
 # What a component may see of the caller's environment. Proxy variables above all stay out: the
 # components talk to each other by cluster names that no proxy knows.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
@@ -157,11 +157,11 @@ def wait_until(description: str, condition: Callable[[], bool], seconds: float) 
 
 def stop(settings: Settings, names: Sequence[str], *, kill: bool = False) -> None:
     """End components by SIGTERM, and by SIGKILL those that take longer than 5 s; kill: at once."""
-    for number in (signal.SIGKILL,) if kill else (signal.SIGTERM, signal.SIGKILL):
+    last = (signal.SIGKILL, _DEATH_SECONDS)
+    for number, seconds in (last,) if kill else ((signal.SIGTERM, _GRACE_SECONDS), last):
         alive = [pid for name in names if (pid := running_pid(settings, name))]
         for pid in alive:
             send(pid, number)
-        seconds = _KILL_SECONDS if number == signal.SIGKILL else _GRACE_SECONDS
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (
             any(running_pid(settings, name) for name in names)

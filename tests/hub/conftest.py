@@ -1,5 +1,6 @@
 """The Hub stand-in without any Hugging Face setting of the user, and the download's program."""
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -21,10 +22,11 @@ HASTY = Patience(answer=0.2, pauses=(0.01, 0.02), total=10.0)
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[HubStandIn]:
     """A stand-in that HF_ENDPOINT points to, with two valid tokens and no token in use."""
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE_"))]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "tokens"))
+    monkeypatch.setattr("planning.hub.HINT_PATIENCE", IMPATIENT)
     with running_hub(tokens=frozenset({READER, STRANGER})) as stand_in:
         monkeypatch.setenv("HF_ENDPOINT", stand_in.endpoint)
         yield stand_in

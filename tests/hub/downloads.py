@@ -111,9 +111,7 @@ class Program:
         )
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, **variables)
-        said, complained = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
+        return ended(self.start(*arguments, **variables))
 
     def run_impatiently(self, largest: int = 1 << 40) -> subprocess.CompletedProcess[str]:
         """Run with pauses of a hundredth, and another size from which on files come over Xet."""
@@ -142,6 +140,12 @@ class Program:
         )
         files = [file for file in snapshot.rglob("*") if file.is_file()]
         return {str(file.relative_to(snapshot)): file.read_bytes() for file in files}
+
+
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait for the end of a program, and give what it has said since it was last read."""
+    said, complained = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
 
 
 def expected(repository: Repository, names: set[str]) -> dict[str, bytes]:

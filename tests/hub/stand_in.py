@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -48,6 +48,7 @@ class HubStandIn:
         self.supports_ranges = True
         self.pace = 0.0
         self.withholds = False
+        self.closing = threading.Event()
         self.port = 0
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -213,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.hub.record(request)
         if fault is None:
             return self._send(self.hub.answer(request))
-        time.sleep(fault.delay)
+        self.hub.closing.wait(fault.delay)
         if fault.held:
             fault.held.wait()
         if fault.hang_up:
@@ -255,17 +256,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _drip(self, pause: float) -> None:
-        """A body that never ends, one byte at a time: no read ever times out."""
-        try:
+        """A body without an end, one byte at a time: no read ever times out."""
+        self.close_connection = True
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.send_response(200)
             self.send_header("Content-Length", "1000000")
             self.end_headers()
-            while True:
+            while not self.hub.closing.wait(pause):
                 self.wfile.write(b" ")
                 self.wfile.flush()
-                time.sleep(pause)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
 
 
 @contextmanager
@@ -277,7 +276,7 @@ def running_hub(
     handler = type("Handler", (_Handler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    # A handler that still sleeps in a played fault must not hold the test up.
+    # A handler that waits for its client must not hold the test up.
     server.block_on_close = False
     hub.port = int(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -285,6 +284,8 @@ def running_hub(
     try:
         yield hub
     finally:
+        # Else a client that was given up on would go on reading through all later tests.
+        hub.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.hub.downloads import (
     NOT_FOUND,
     Program,
     assert_one_sentence,
+    ended,
     expected,
     publish,
     weights,
@@ -81,20 +83,19 @@ def can_mount() -> bool:
     return bool(tried) and tried.returncode == 0
 
 
-def on_small_volume(program: Program, script: str, size: int) -> subprocess.CompletedProcess[str]:
+def on_small_volume(program: Program, script: str, size: int) -> subprocess.Popen[str]:
     """Run a shell script where the cache is a file system of so many bytes."""
     if not can_mount():
         pytest.skip("this machine lets no user mount a file system of his own")
     program.cache.mkdir()
     command = " ".join([sys.executable, "-m", "downloader", *program.command()])
     mount = f"mount -t tmpfs -o size={size} tmpfs {program.cache}; cd {program.cache}; "
-    return subprocess.run(
+    return subprocess.Popen(
         ["unshare", "-Urm", "sh", "-c", mount + script.format(command=command)],
         env=program.environment(),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=60,
     )
 
 
@@ -102,7 +103,7 @@ def test_a_volume_that_is_too_small_is_noticed_before_the_first_byte(
     hub: HubStandIn, program: Program
 ) -> None:
     publish(hub)
-    done = on_small_volume(program, "{command}", 4 * MIB)
+    done = ended(on_small_volume(program, "{command}", 4 * MIB))
     assert_one_sentence(done, DISK_FULL, "the volume of the cache is too small: 0.0 GB are missing")
     assert not [path for path in hub.paths() if "storage" in path]
 
@@ -111,10 +112,15 @@ def test_a_volume_that_fills_up_meanwhile_ends_with_one_sentence(
     hub: HubStandIn, program: Program
 ) -> None:
     publish(hub)
-    hub.play(Fault(where="storage", times=2, delay=2.0))
+    filled = threading.Event()
+    hub.play(Fault(where="storage", times=99, held=filled))
     fill = (
         "{command} & until ls hub/*/blobs/*.partial; do sleep 0.1; done > /dev/null 2>&1; "
-        "head -c 1G /dev/zero > filler 2> /dev/null; wait $!"
+        "head -c 1G /dev/zero > filler 2> /dev/null; echo filled; wait $!"
     )
-    done = on_small_volume(program, fill, 16 * MIB)
+    process = on_small_volume(program, fill, 16 * MIB)
+    assert process.stdout is not None
+    assert "filled\n" in process.stdout
+    filled.set()
+    done = ended(process)
     assert_one_sentence(done, DISK_FULL, "the volume of the cache is full; raise cache.size")

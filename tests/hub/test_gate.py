@@ -100,7 +100,7 @@ def test_a_model_that_was_looked_up_is_tried_again_only_as_nobody(
     assert len(hub.requests) == asked
     monkeypatch.setenv("HF_TOKEN", READER)
     with pytest.raises(PlanError) as caught:
-        check_gate(settings, model_facts(UNLISTED), token=None)
+        check_gate(settings, model_facts(UNLISTED), token=None, patience=IMPATIENT)
     assert "private or does not exist" in str(caught.value)
 
 

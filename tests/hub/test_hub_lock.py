@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -178,9 +178,21 @@ def test_a_record_that_breaks_a_rule_of_the_catalogue_leaves_the_file_alone(
     assert [path.name for path in catalogue.parent.iterdir()] == ["models.yaml"]
 
 
+class Noon(datetime):
+    """A clock that does not pass midnight between two runs of the command."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Noon":
+        return cls(2026, 11, 23, 12, tzinfo=tz)
+
+
 def test_the_command_says_what_it_did_and_what_it_could_not(
-    hub: HubStandIn, catalogue: Path, capsys: pytest.CaptureFixture[str]
+    hub: HubStandIn,
+    catalogue: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("planning.lock.datetime", Noon)
     hub.add(Repository(NEW, mistral_7b_files()))
     arguments = [NEW, "--catalogue", str(catalogue)]
     assert [main(arguments), main(arguments)] == [0, 0]

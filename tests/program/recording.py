@@ -9,7 +9,7 @@ import logging
 import os
 import runpy
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,13 +117,30 @@ class _Recorder(MockMonitor):
                 )
             )
         monitor: Any = super()
-        return monitor.RegisterResource(request)
+        with _loop_of_this_thread():
+            return monitor.RegisterResource(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - likewise
         if "::pulumi:pulumi:Stack::" in request.urn:
             self.outputs |= json_format.MessageToDict(request.outputs)
         monitor: Any = super()
         return monitor.RegisterResourceOutputs(request)
+
+
+@contextlib.contextmanager
+def _loop_of_this_thread() -> Generator[None]:
+    """An event loop that is closed again.
+
+    The one that the SDK's mocks make otherwise is left to the garbage collector, which may take its
+    parts first, so that the end of the loop fails (pulumi 3.259.0, runtime/sync_await.py).
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 class _Engine(MockEngine):

@@ -1,5 +1,7 @@
 """The real program under mocks, for every committed stack file."""
 
+import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -252,6 +254,18 @@ def test_another_hash_seed_gives_the_same_requests() -> None:
     first, second = (_requests_in_another_process(seed) for seed in ("1", "4242"))
     assert len(first.splitlines()) > 10
     assert first == second
+
+
+def test_a_run_closes_the_event_loops_of_its_threads() -> None:
+    before = open_loops()
+    run_stack_file("dev")
+    assert [loop for loop in open_loops() if loop not in before] == []
+
+
+def open_loops() -> list[asyncio.AbstractEventLoop]:
+    # A proxy that outlived its object cannot be asked what it is an instance of.
+    loops = [it for it in gc.get_objects() if issubclass(type(it), asyncio.AbstractEventLoop)]
+    return [loop for loop in loops if not loop.is_closed()]
 
 
 def _requests_in_another_process(seed: str) -> str:

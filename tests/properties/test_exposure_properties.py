@@ -17,7 +17,7 @@ from settings.ingress import Ingress, ingress_mistakes
 from tests.choices import planned, preset
 
 PRESETS = [preset("l4")]
-unhurried = settings(deadline=None, max_examples=200)
+unhurried = settings(deadline=None, max_examples=320)
 
 PARTS = st.sampled_from(
     [
@@ -101,7 +101,8 @@ def test_every_address_in_the_outputs_is_valid_lower_case_and_what_the_object_se
         plan = planned(PRESETS, stack=stack, ingress=ingress, **keys)
     except PlanError as error:
         event("the host is refused")
-        assume(not all(mistake.key == "ingress.host" for mistake in error.mistakes))
+        if all(mistake.key == "ingress.host" for mistake in error.mistakes):
+            return
         raise
     event("the host is accepted")
     outputs = stack_outputs(plan)

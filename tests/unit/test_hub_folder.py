@@ -10,7 +10,7 @@ from planning.checkpoint_folder import read_folder
 from planning.checkpoint_model import model_of
 from planning.hub import look_up
 from tests.hub.checkpoints import MISTRAL_7B_CONFIG, mistral_7b, mistral_7b_files
-from tests.hub.repositories import File, Repository, json_file, safetensors
+from tests.hub.repositories import READER, File, Repository, json_file, safetensors
 from tests.hub.stand_in import running_hub
 
 
@@ -23,8 +23,10 @@ def headers_only(folder: Path, files: dict[str, File]) -> Path:
 
 def test_headers_alone_give_the_record_that_the_hub_gives(tmp_path: Path) -> None:
     folder = headers_only(tmp_path / "seven", mistral_7b_files())
-    with running_hub([Repository("acme/seven", mistral_7b_files())]) as hub:
-        remote = model_of(look_up("acme/seven", endpoint=hub.endpoint))
+    known = Repository("acme/seven", mistral_7b_files())
+    # Without a token the look-up would take that of this machine's user, which nobody here knows.
+    with running_hub([known], frozenset({READER})) as hub:
+        remote = model_of(look_up("acme/seven", token=READER, endpoint=hub.endpoint))
     local = model_of(read_folder(folder))
     assert local == replace(remote, id="seven", revision=None)
 

@@ -125,7 +125,8 @@ def test_a_request_names_how_long_its_answer_takes(served: Served, stream: bool)
     began = time.monotonic()
     asked = json.dumps({"stream": stream})
     served.ask(PODS[0], "POST", "/v1/chat/completions", asked, X_Stand_In_Seconds="0.6")
-    assert 0.5 < time.monotonic() - began < 5
+    # As a pause between its pieces it would be 9 s.
+    assert 0.5 < time.monotonic() - began < 8
 
 
 def test_keys_close_the_api_but_neither_health_nor_metrics(served: Served) -> None:

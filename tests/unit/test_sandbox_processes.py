@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -238,6 +238,15 @@ async def _connection(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         await asyncio.sleep(0.02)
 
 
+@contextlib.contextmanager
+def reserved_port() -> Generator[int]:
+    """A port that this process may listen on, and that the kernel gives to nobody meanwhile."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 async def _round_trip(sent: bytes) -> bytes:
     """Send bytes through both sides to a server that reverses what it got until its end."""
 
@@ -247,20 +256,18 @@ async def _round_trip(sent: bytes) -> bytes:
         writer.close()
 
     far = await asyncio.start_server(reverse, "127.0.0.1", 0)
-    near = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
-    far_port, near_port = (s.sockets[0].getsockname()[1] for s in (far, near))
-    near.close()
-    await near.wait_closed()
-    sides = [
-        asyncio.create_task(forwarder.serve("inside", {"route": far_port})),
-        asyncio.create_task(forwarder.serve("outside", {"route": near_port})),
-    ]
-    reader, writer = await _connection(near_port)
-    writer.write(sent)
-    writer.write_eof()
-    received = await reader.read()
-    for side in sides:
-        side.cancel()
+    with reserved_port() as near_port:
+        far_port = far.sockets[0].getsockname()[1]
+        sides = [
+            asyncio.create_task(forwarder.serve("inside", {"route": far_port})),
+            asyncio.create_task(forwarder.serve("outside", {"route": near_port})),
+        ]
+        reader, writer = await _connection(near_port)
+        writer.write(sent)
+        writer.write_eof()
+        received = await reader.read()
+        for side in sides:
+            side.cancel()
     return received
 
 

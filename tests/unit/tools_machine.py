@@ -34,13 +34,16 @@ elif arguments[:2] == ["mod", "download"]:
     print(json.dumps({{"Dir": os.path.join(home, "module")}}, indent=1))
 else:
     output = arguments[arguments.index("-o") + 1]
-    with open(os.path.join(home, "calls"), "a") as calls:
-        calls.write(" ".join([str(os.getpid()), os.path.basename(output), *arguments]) + "\\n")
+    # Once the calls tell of this build, its parent may be killed.
     parent, end = os.getppid(), time.monotonic() + {{"slow": 60}}.get(mode, 0)
     open(output, "w").write("half of it")
+    with open(os.path.join(home, "calls"), "a") as calls:
+        calls.write(" ".join([str(os.getpid()), os.path.basename(output), *arguments]) + "\\n")
     finish = os.path.join(home, "finish")
     while time.monotonic() < end and os.getppid() == parent and not os.path.exists(finish):
         time.sleep(0.02)
+    if os.getppid() != parent:
+        sys.exit(1)
     if mode == "stalls once" and not os.path.exists(stalled := os.path.join(home, "stalled")):
         open(stalled, "w").close()
         print("go: reading https://proxy.example/x.zip: read: connection reset by peer")
