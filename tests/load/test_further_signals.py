@@ -173,5 +173,6 @@ def test_a_span_of_time_scales_1_to_5_and_back(timed: Timed) -> None:
 
 
 def test_pulumi_finds_no_change_while_signals_come_and_go(turns: PulumiTurns) -> None:
+    turns.wait_for_each()
     assert [turn.said for turn in turns.turns if turn.code] == []
     assert {turn.command for turn in turns.turns} == {"up", "refresh", "preview"}
