@@ -13,13 +13,13 @@ import pytest
 from sandbox.state import Ports
 from tests.cluster.sandboxes import Sandbox
 from tests.load.apps import LoadedApp, loaded_app
+from tests.load.history import PATIENCE_SECONDS
 from tests.load.replicas import ReplicaWatch
 from tests.load.stand_in import ask_pods, tell
 from tests.load.turns import PulumiTurns
 
 pytestmark = pytest.mark.load
 
-PATIENCE_SECONDS = 60
 MOST = 5
 FALLBACK = 3
 AT_ONCE: dict[str, Any] = {
