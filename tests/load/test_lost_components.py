@@ -64,6 +64,13 @@ def recovered(app: LoadedApp, since: float) -> float:
     return time.time() - since
 
 
+def wait_scaling(app: LoadedApp) -> None:
+    """Wait until the autoscaler has read it too: kills in a row are to be no one long silence."""
+    condition = 'jsonpath={.status.conditions[?(@.type=="ScalingActive")].status}'
+    of_app = ("get", "hpa", "keda-hpa-vllm", f"--namespace={NAMESPACE}", "--output", condition)
+    app.sandbox.eventually("True", *of_app)
+
+
 def answers_of(load: Load) -> list[Answer]:
     """End a load that all the while had the rate which it should, and return what became of it."""
     load.stop()
@@ -83,6 +90,7 @@ def test_a_killed_control_loop_costs_no_request_and_no_replica(app: LoadedApp) -
             killed = time.time()
             app.sandbox.run("restart", name, "--kill")
             said.append(f"{name} {recovered(app, killed):.1f} s")
+            wait_scaling(app)
         time.sleep(STAY_SECONDS)
         ended = time.time()
         answers = answers_of(load)
