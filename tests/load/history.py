@@ -72,6 +72,7 @@ def play(app: LoadedApp, **autoscaling: Any) -> History:
         app: deployed, with one replica.
         autoscaling: keys that the stack has now.
     """
+    app.wait_answered()
     with app.watch() as watch:
         with PulumiTurns(app.project) as pulumi:
             load = app.send(LITTLE, _LITTLE_SECONDS)

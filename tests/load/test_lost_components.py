@@ -43,6 +43,7 @@ def app(loaded_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
         scaleDown={"pods": 5, "periodSeconds": 15},
         scaleUp={"pods": 5, "periodSeconds": 15},
     ) as made:
+        made.wait_answered()
         yield made
 
 
@@ -114,6 +115,7 @@ def retried(app: LoadedApp) -> LoadedApp:
     ingress = {"host": "{app}.{namespace}.localhost", "annotations": annotations}
     app.project.succeed("config", "set", "ingress", json.dumps(ingress))
     app.project.up()
+    app.wait_answered()
     return app
 
 
