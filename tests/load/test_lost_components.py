@@ -135,5 +135,6 @@ def test_the_only_interceptor_may_go_behind_a_traefik_that_retries_without_a_los
         answers = answers_of(load)
         watch.until(1, since=ended, patience_seconds=PATIENCE_SECONDS)
     print(f"rate read again after {after:.1f} s; {told(answers)}")
-    assert {count.desired for count in watch.between(settled, ended)} == {REPLICAS}
+    # What waits for an interceptor that is long away comes at once, and may ask for more.
+    assert min(count.desired for count in watch.between(settled, ended)) == REPLICAS
     assert not lost(answers), told(lost(answers))
