@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.sandboxes import Sandbox
+from sandbox.state import Ports
+from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 from tests.load.loads import Load, send
 from tests.load.replicas import ReplicaWatch
 from tests.pulumi_project import STACK, PulumiProject, committed_stack_file
@@ -31,7 +34,7 @@ class LoadedApp:
     sandbox: Sandbox
     namespace: str
     folder: Path
-    _numbers: count[int] = field(default_factory=count)
+    _loads: list[Load] = field(default_factory=list[Load])
 
     @property
     def host(self) -> str:
@@ -45,8 +48,15 @@ class LoadedApp:
 
     def send(self, rate: int, seconds: float, **how: Any) -> Load:
         """Begin to send requests; what `loads.send` takes besides goes there."""
-        folder = self.folder / f"load-{next(self._numbers)}"
-        return send(self.sandbox, self.host, folder, rate=rate, seconds=seconds, **how)
+        folder = self.folder / f"load-{len(self._loads)}"
+        load = send(self.sandbox, self.host, folder, rate=rate, seconds=seconds, **how)
+        self._loads.append(load)
+        return load
+
+    def end_loads(self) -> None:
+        """Let none outlast the app: a failed test has not ended its own."""
+        for load in self._loads:
+            load.end()
 
     def watch(self) -> ReplicaWatch:
         """Watch the server's Deployment."""
@@ -61,6 +71,19 @@ class LoadedApp:
         condition = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
         of_app = ("get", resource, "vllm", f"--namespace={self.namespace}", "--output", condition)
         self.sandbox.eventually("True", *of_app)
+
+    def wait_answered(self) -> None:
+        """Wait until a request comes through: `up` does not wait until Traefik has the route."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (status := self._status()) != HTTPStatus.OK:
+            assert time.monotonic() < deadline, status
+            time.sleep(0.1)
+
+    def _status(self) -> int:
+        port = Ports.counted_from(self.sandbox.port_base).ingress
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            connection.request("POST", "/v1/chat/completions", "{}", {"Host": self.host})
+            return connection.getresponse().status
 
 
 @contextmanager
@@ -96,5 +119,6 @@ def loaded_app(
         app.set_up(enabled=True, **autoscaling)
         yield app
     finally:
+        app.end_loads()
         # That `destroy` leaves nothing is shown elsewhere, and takes longer.
         sandbox.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")

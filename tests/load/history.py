@@ -24,10 +24,11 @@ _LITTLE_SECONDS = 16
 STAY_SECONDS = QUICK["windowSeconds"] + 5
 """In which the autoscaler, which looks each 5 s here, would leave a count that it does not want."""
 
-LONGEST_SECONDS = 300
+LONGEST_SECONDS = 900
 """Of a load that is stopped once it has shown what it is for, however slow the machine is."""
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
+"""For what takes some ten seconds on an idle machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ def play(app: LoadedApp, **autoscaling: Any) -> History:
         app: deployed, with one replica.
         autoscaling: keys that the stack has now.
     """
+    app.wait_answered()
     with app.watch() as watch:
         with PulumiTurns(app.project) as pulumi:
             load = app.send(LITTLE, _LITTLE_SECONDS)

@@ -65,6 +65,11 @@ class Load:
         os.kill(int(child[0]) if child else pid, signal.SIGINT)
         return time.time()
 
+    def end(self) -> None:
+        """Stop it if it goes on still."""
+        if self.process.poll() is None:
+            self.stop()
+
     def answers(self) -> list[Answer]:
         """Wait for the end of the load, and return an answer for each request in order.
 

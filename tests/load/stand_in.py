@@ -17,7 +17,7 @@ from tools import locate
 def tell(sandbox: Sandbox, **values: float | None) -> None:
     """Set what every pod's /metrics reports."""
     port = Ports.counted_from(sandbox.port_base).stand_in_control
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", "/pods", json.dumps(values))
     answer = connection.getresponse()
     assert answer.status == http.HTTPStatus.OK, answer.read()

@@ -24,6 +24,7 @@ def test_a_change_of_kind_and_back_under_load_loses_nothing(
         app.watch() as watch,
     ):
         app.wait_ready("scaledobjects.keda.sh")
+        app.wait_answered()
         load = app.send(MORE, LONGEST_SECONDS)
         watch.until(3, since=load.began, patience_seconds=PATIENCE_SECONDS)
         settled = time.time()

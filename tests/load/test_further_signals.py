@@ -13,13 +13,13 @@ import pytest
 from sandbox.state import Ports
 from tests.cluster.sandboxes import Sandbox
 from tests.load.apps import LoadedApp, loaded_app
+from tests.load.history import PATIENCE_SECONDS
 from tests.load.replicas import ReplicaWatch
 from tests.load.stand_in import ask_pods, tell
 from tests.load.turns import PulumiTurns
 
 pytestmark = pytest.mark.load
 
-PATIENCE_SECONDS = 60
 MOST = 5
 FALLBACK = 3
 AT_ONCE: dict[str, Any] = {
@@ -173,5 +173,6 @@ def test_a_span_of_time_scales_1_to_5_and_back(timed: Timed) -> None:
 
 
 def test_pulumi_finds_no_change_while_signals_come_and_go(turns: PulumiTurns) -> None:
+    turns.wait_for_each()
     assert [turn.said for turn in turns.turns if turn.code] == []
     assert {turn.command for turn in turns.turns} == {"up", "refresh", "preview"}

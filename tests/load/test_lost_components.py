@@ -43,6 +43,7 @@ def app(loaded_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
         scaleDown={"pods": 5, "periodSeconds": 15},
         scaleUp={"pods": 5, "periodSeconds": 15},
     ) as made:
+        made.wait_answered()
         yield made
 
 
@@ -64,6 +65,13 @@ def recovered(app: LoadedApp, since: float) -> float:
     return time.time() - since
 
 
+def wait_scaling(app: LoadedApp) -> None:
+    """Wait until the autoscaler has read it too: kills in a row are to be no one long silence."""
+    condition = 'jsonpath={.status.conditions[?(@.type=="ScalingActive")].status}'
+    of_app = ("get", "hpa", "keda-hpa-vllm", f"--namespace={NAMESPACE}", "--output", condition)
+    app.sandbox.eventually("True", *of_app)
+
+
 def answers_of(load: Load) -> list[Answer]:
     """End a load that all the while had the rate which it should, and return what became of it."""
     load.stop()
@@ -83,6 +91,7 @@ def test_a_killed_control_loop_costs_no_request_and_no_replica(app: LoadedApp) -
             killed = time.time()
             app.sandbox.run("restart", name, "--kill")
             said.append(f"{name} {recovered(app, killed):.1f} s")
+            wait_scaling(app)
         time.sleep(STAY_SECONDS)
         ended = time.time()
         answers = answers_of(load)
@@ -106,6 +115,7 @@ def retried(app: LoadedApp) -> LoadedApp:
     ingress = {"host": "{app}.{namespace}.localhost", "annotations": annotations}
     app.project.succeed("config", "set", "ingress", json.dumps(ingress))
     app.project.up()
+    app.wait_answered()
     return app
 
 
@@ -125,5 +135,6 @@ def test_the_only_interceptor_may_go_behind_a_traefik_that_retries_without_a_los
         answers = answers_of(load)
         watch.until(1, since=ended, patience_seconds=PATIENCE_SECONDS)
     print(f"rate read again after {after:.1f} s; {told(answers)}")
-    assert {count.desired for count in watch.between(settled, ended)} == {REPLICAS}
+    # What waits for an interceptor that is long away comes at once, and may ask for more.
+    assert min(count.desired for count in watch.between(settled, ended)) == REPLICAS
     assert not lost(answers), told(lost(answers))

@@ -15,6 +15,7 @@ _COMMANDS = (
     ("preview", "--diff", "--expect-no-changes"),
 )
 _STEP_SECONDS = 10.0
+_PATIENCE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,8 @@ class PulumiTurns(Background):
         self._project = project
 
     def work(self) -> None:
-        """Run one command after the other until the end."""
-        for command in cycle(_COMMANDS):
+        """Run one command after the other until the end, and each at least once."""
+        for number, command in enumerate(cycle(_COMMANDS), start=1):
             began = time.time()
             done = self._project.run(*command)
             seconds = time.time() - began
@@ -51,5 +52,13 @@ class PulumiTurns(Background):
                     said=done.stdout + done.stderr,
                 )
             )
-            if self.ended.wait(max(0.0, _STEP_SECONDS - seconds)):
+            ended = self.ended.wait(max(0.0, _STEP_SECONDS - seconds))
+            if ended and number >= len(_COMMANDS):
                 return
+
+    def wait_for_each(self) -> None:
+        """Wait until each command had a turn; a busy machine is long about one."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while len(self.turns) < len(_COMMANDS):
+            assert time.monotonic() < deadline, [turn.command for turn in self.turns]
+            time.sleep(0.1)
