@@ -1,10 +1,10 @@
-"""Serve a Hugging Face model: read the stack, plan, check the cluster, declare, export."""
+"""Serve a Hugging Face model: read the stack, plan, check the cluster, declare, wait, export."""
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
+from cluster.end_of_rollout import wait_for_rollout
 from cluster.preflight import inspect
-from components import VllmApp, VllmAppArgs
+from components import VllmApp, VllmAppArgs, cluster_provider
 from planning.explain import preview_lines
 from planning.facts import model_facts
 from planning.gate import check_gate
@@ -25,16 +25,9 @@ pulumi.log.info("\n".join(preview_lines(plan)))
 for warning in (*plan.warnings, *findings.warnings, *untried):
     pulumi.log.warn(warning)
 
-# An empty kubeconfig keeps the path in $KUBECONFIG out of the state (pulumi-kubernetes#3217), and
-# the identifier keeps an edited kubeconfig from replacing every object (#4019).
-provider = kubernetes.Provider(
-    "cluster",
-    kubeconfig="",
-    context=plan.cluster.context,
-    cluster_identifier=plan.cluster.cluster_id,
-    render_yaml_to_directory=plan.cluster.render_to,
-)
-app = VllmAppArgs(plan=plan, secrets=secrets.values)
-VllmApp(plan.names.app, app, pulumi.ResourceOptions(provider=provider))
+provider = cluster_provider(plan.cluster)
+args = VllmAppArgs(plan=plan, secrets=secrets.values)
+app = VllmApp(plan.names.app, args, pulumi.ResourceOptions(provider=provider))
+wait_for_rollout(app.server.workload, plan)
 for key, value in stack_outputs(plan).items():
     pulumi.export(key, value)

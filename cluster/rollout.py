@@ -1,0 +1,96 @@
+"""Whether a rollout is over, which Pulumi's provider does not wait for where old pods go first.
+
+The provider takes a Deployment's conditions for those of the new pods as soon as its controller has
+seen the change, and until the old pods are gone they still tell of the old ones (pulumi-kubernetes
+v4.25, await/deployment.go; Kubernetes, deployment/recreate.go and progress.go).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from lightkube import Client
+from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.resources.apps_v1 import Deployment
+
+from cluster.client import ClusterUnreachableError, connect
+from cluster.diagnosis import diagnose
+from cluster.objects import read_object
+from planning.names import Names
+from planning.plan import Plan
+
+_PERIOD_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedRollout:
+    """A Deployment's status; `updated` of its `replicas` are of the latest template.
+
+    `is_complete` is the verdict of its controller, which scaling alone does not change.
+    """
+
+    is_seen: bool
+    wanted: int
+    replicas: int
+    updated: int
+    is_complete: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no pod is left to be replaced, and those that replaced the others were ready."""
+        if not self.is_seen:
+            return False
+        return self.wanted == 0 or (0 < self.updated == self.replicas and self.is_complete)
+
+
+def read_rollout(client: Client, namespace: str, name: str) -> ObservedRollout | None:
+    """Read how far a Deployment's rollout is; None where there is no such Deployment."""
+    found = read_object(client, Deployment, name, namespace=namespace)
+    return None if found is None else observed_rollout(found)
+
+
+def observed_rollout(deployment: dict[str, Any]) -> ObservedRollout:
+    """Take from a Deployment what tells of its rollout."""
+    status: dict[str, Any] = deployment.get("status") or {}
+    conditions: list[dict[str, Any]] = status.get("conditions") or []
+    return ObservedRollout(
+        is_seen=status.get("observedGeneration", 0) >= deployment["metadata"]["generation"],
+        wanted=deployment["spec"].get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        is_complete="NewReplicaSetAvailable" in [each.get("reason") for each in conditions],
+    )
+
+
+def unfinished_rollout(plan: Plan) -> list[str]:
+    """Wait until the server's rollout is over; where it is not in time, say why pods do not run.
+
+    Groups of pods over several nodes are not waited for, and no cluster that this user cannot
+    read: the preflight has said so.
+    """
+    names, seconds = plan.names, plan.rollout.update_seconds
+    if plan.cluster.context is None or plan.placement.nodes > 1:
+        return []
+    deadline = time.monotonic() + seconds
+    try:
+        with connect(plan.cluster.context) as client:
+            while not _is_over(client, names):
+                if time.monotonic() > deadline:
+                    late = f"the rollout of '{names.server}' is not over after {seconds} s:"
+                    return [late, *diagnose(client, names)]
+                time.sleep(_PERIOD_SECONDS)
+    except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError):
+        pass
+    return []
+
+
+def _is_over(client: Client, names: Names) -> bool:
+    try:
+        found = read_rollout(client, names.namespace, names.server)
+    except httpx2.TransportError:
+        # An API server that restarts is asked again.
+        return False
+    return found is None or found.is_over
