@@ -7,22 +7,15 @@ v4.25, await/deployment.go; Kubernetes, deployment/recreate.go and progress.go).
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from lightkube import Client
-from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.resources.apps_v1 import Deployment
 
-from cluster.client import ClusterUnreachableError, connect
-from cluster.diagnosis import diagnose
 from cluster.objects import read_object
 from planning.names import Names
-from planning.plan import Plan
-
-_PERIOD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,29 +58,8 @@ def observed_rollout(deployment: dict[str, Any]) -> ObservedRollout:
     )
 
 
-def unfinished_rollout(plan: Plan) -> list[str]:
-    """Wait until the server's rollout is over; where it is not in time, say why pods do not run.
-
-    Groups of pods over several nodes are not waited for, and no cluster that this user cannot
-    read: the preflight has said so.
-    """
-    names, seconds = plan.names, plan.rollout.update_seconds
-    if plan.cluster.context is None or plan.placement.nodes > 1:
-        return []
-    deadline = time.monotonic() + seconds
-    try:
-        with connect(plan.cluster.context) as client:
-            while not _is_over(client, names):
-                if time.monotonic() > deadline:
-                    late = f"the rollout of '{names.server}' is not over after {seconds} s:"
-                    return [late, *diagnose(client, names)]
-                time.sleep(_PERIOD_SECONDS)
-    except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError):
-        pass
-    return []
-
-
-def _is_over(client: Client, names: Names) -> bool:
+def is_rollout_over(client: Client, names: Names) -> bool:
+    """Whether the server's Deployment has no pod left to replace, or is not there."""
     try:
         found = read_rollout(client, names.namespace, names.server)
     except httpx2.TransportError:

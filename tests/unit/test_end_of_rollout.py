@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from cluster.rollout import observed_rollout, unfinished_rollout
-from tests.choices import planned, preset
+from cluster.rollout import observed_rollout
 
 COMPLETE, GOING = "NewReplicaSetAvailable", "ReplicaSetUpdated"
 
@@ -54,12 +53,3 @@ def test_a_rollout_is_over_once_all_pods_are_new_and_were_ready(over: dict[str, 
 )
 def test_conditions_of_the_old_pods_do_not_end_a_rollout(going: dict[str, Any]) -> None:
     assert not observed_rollout(going).is_over
-
-
-def test_no_cluster_and_none_that_can_be_read_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/kubeconfig")
-    assert unfinished_rollout(planned([preset("l4")])) == []
-    rendered = {"context": None, "renderTo": "manifests"}
-    assert unfinished_rollout(planned([preset("l4")], kubernetes=rendered)) == []
