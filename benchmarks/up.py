@@ -33,10 +33,19 @@ _BARE = Path(__file__).with_name("bare")
 _MODEL_KINDS = ("kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:Job")
 _AUTONAMED = "pulumi.com/autonamed"
 _SKIP = "pulumi.com/skipAwait"
-# Runs the program as it is, and takes the wait for the model off what it registers.
+# Runs the program as it is, and takes the wait for the model off what it registers and, but for the
+# first question, off its own wait for the rollout.
 _UNAWAITED = f"""\
 import runpy
 import pulumi
+from cluster import end_of_rollout
+
+asked = end_of_rollout.is_rollout_over
+
+
+def asked_once(client, names):
+    asked(client, names)
+    return True
 
 
 def unawaited(args):
@@ -46,6 +55,7 @@ def unawaited(args):
     return pulumi.ResourceTransformationResult(args.props, args.opts)
 
 
+end_of_rollout.is_rollout_over = asked_once
 pulumi.runtime.register_stack_transformation(unawaited)
 runpy.run_path("program.py", run_name="__main__")
 """
