@@ -6,10 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import httpx2
-from lightkube.core.exceptions import ApiError, ConfigError
-
-from cluster.client import ClusterUnreachableError, connect, reason
+from cluster.client import UNREADABLE, connect, reason
 from cluster.diagnosis import diagnose
 from planning.names import Names
 from settings.mistakes import as_message
@@ -45,7 +42,7 @@ def _diagnose(stack: str) -> int:
     try:
         with connect(context) as client:
             print("\n".join(diagnose(client, names)))
-    except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError) as error:
+    except UNREADABLE as error:
         print(f"cannot diagnose: {reason(error)}", file=sys.stderr)
         return 1
     return 0

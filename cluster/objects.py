@@ -7,6 +7,8 @@ from typing import Any
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
+from cluster.client import answers_of_kubernetes
+
 _NOT_FOUND, _FORBIDDEN = 404, 403
 
 _PAGE = 500
@@ -28,7 +30,8 @@ def read_object(
     """Read one object; None where there is none of this name."""
     api: Any = client
     try:
-        return api.get(kind, name, **query).to_dict()
+        with answers_of_kubernetes():
+            return api.get(kind, name, **query).to_dict()
     except ApiError as error:
         if int(error.response.status_code) != _NOT_FOUND:
             raise
@@ -40,7 +43,8 @@ def read_objects(client: Client, kind: type[object], **query: object) -> list[di
     # lightkube leaves the types of maps open; the records of cluster.observed close them.
     api: Any = client
     try:
-        return [item.to_dict() for item in api.list(kind, chunk_size=_PAGE, **query)]
+        with answers_of_kubernetes():
+            return [item.to_dict() for item in api.list(kind, chunk_size=_PAGE, **query)]
     except ApiError as error:
         if int(error.response.status_code) != _NOT_FOUND:
             raise

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import httpx2
 from lightkube import Client
-from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.core.exceptions import ApiError
 
-from cluster.client import ClusterUnreachableError, connect, reason
+from cluster.client import UNREADABLE, connect, reason
 from cluster.definitions import definition_mistakes
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
@@ -64,7 +63,7 @@ def inspect(plan: Plan) -> Findings:
     try:
         with connect(context) as client:
             return _findings(plan, client)
-    except (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError) as error:
+    except UNREADABLE as error:
         return Findings(
             plan=plan,
             warnings=(
