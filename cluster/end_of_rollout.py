@@ -6,43 +6,62 @@ import asyncio
 import contextlib
 import time
 
-import httpx2
 import pulumi
-from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube import Client
 
-from cluster.client import ClusterUnreachableError, connect
+from cluster.client import UNREADABLE, connect, is_refused, reason
 from cluster.diagnosis import diagnose
 from cluster.rollout import is_rollout_over
+from planning.names import Names
 from planning.plan import Plan
 
 _PERIOD_SECONDS = 1.0
-_UNREADABLE = (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError)
+_SILENCE_SECONDS = 60.0
+"""An API server that restarts may give no answer for so long."""
 
 
 def wait_for_rollout(workload: pulumi.Resource, plan: Plan) -> None:
     """Keep the program until the new pods have taken the place of the old ones.
 
     `pulumi up` then fails with the reason where they have not, within the time of an update. Groups
-    of pods over several nodes are not waited for, and no cluster that this user cannot read: the
-    preflight has said so.
+    of pods over several nodes are not waited for. Of a cluster that cannot be read the preflight
+    tells; one that falls silent meanwhile is a warning.
 
     Args:
         workload: what makes the pods; the wait begins once Pulumi is done with it.
         plan: the plan.
     """
-    if plan.cluster.context is not None and plan.placement.nodes == 1:
-        workload.urn.apply(lambda _: _wait(plan, plan.cluster.context or ""))
-
-
-async def _wait(plan: Plan, context: str) -> None:
-    if pulumi.runtime.is_dry_run():
+    context = plan.cluster.context
+    if context is None or plan.placement.nodes > 1 or pulumi.runtime.is_dry_run():
         return
-    seconds = plan.rollout.update_seconds
-    deadline = time.monotonic() + seconds
-    with contextlib.suppress(*_UNREADABLE), connect(context) as client:
-        # Each question has a thread for itself, so that an interrupted `up` ends at once.
-        while not await asyncio.to_thread(is_rollout_over, client, plan.names):
+    workload.urn.apply(lambda _: outlast_rollout(plan, context))
+
+
+async def outlast_rollout(plan: Plan, context: str) -> None:
+    """Return once the rollout of the server is over, or nobody can tell.
+
+    Raises:
+        pulumi.RunError: it is not over within the time of an update; the message says why.
+    """
+    with contextlib.suppress(*UNREADABLE), connect(context) as client:
+        seconds = plan.rollout.update_seconds
+        deadline = time.monotonic() + seconds
+        while not await _is_over(client, plan.names):
             if time.monotonic() > deadline:
                 late = f"the rollout of '{plan.names.server}' is not over after {seconds} s:"
                 raise pulumi.RunError("\n".join([late, *diagnose(client, plan.names)]))
             await asyncio.sleep(_PERIOD_SECONDS)
+
+
+async def _is_over(client: Client, names: Names) -> bool:
+    silence = time.monotonic() + _SILENCE_SECONDS
+    while True:
+        try:
+            # A thread for each question, so that an interrupted `up` ends at once.
+            return await asyncio.to_thread(is_rollout_over, client, names)
+        except UNREADABLE as error:
+            if is_refused(error) or time.monotonic() > silence:
+                doubt = "whether the rollout is over is not known"
+                pulumi.log.warn(f"kubernetes.context: {reason(error)}; {doubt}")
+                return True
+        await asyncio.sleep(_PERIOD_SECONDS)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 
@@ -60,9 +59,5 @@ def observed_rollout(deployment: dict[str, Any]) -> ObservedRollout:
 
 def is_rollout_over(client: Client, names: Names) -> bool:
     """Whether the server's Deployment has no pod left to replace, or is not there."""
-    try:
-        found = read_rollout(client, names.namespace, names.server)
-    except httpx2.TransportError:
-        # An API server that restarts is asked again.
-        return False
+    found = read_rollout(client, names.namespace, names.server)
     return found is None or found.is_over

@@ -1,12 +1,19 @@
-"""When a rollout counts as over, by the status that its controller writes."""
+"""When a rollout counts as over, by the status that its controller writes, and who waits."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
+import pulumi
 import pytest
 
+from cluster import end_of_rollout
+from cluster.end_of_rollout import outlast_rollout
 from cluster.rollout import observed_rollout
+from tests.choices import planned, preset
+from tests.unit.conftest import JSON, Kubeconfig, Proxy
 
 COMPLETE, GOING = "NewReplicaSetAvailable", "ReplicaSetUpdated"
 
@@ -53,3 +60,78 @@ def test_a_rollout_is_over_once_all_pods_are_new_and_were_ready(over: dict[str, 
 )
 def test_conditions_of_the_old_pods_do_not_end_a_rollout(going: dict[str, Any]) -> None:
     assert not observed_rollout(going).is_over
+
+
+OVER = deployment(replicas=1, updatedReplicas=1)
+UNDER_WAY = deployment(GOING, replicas=1, updatedReplicas=1)
+Answer = tuple[int, str | None, bytes]
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Pulumi is told; no second passes between two questions."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    monkeypatch.setattr(end_of_rollout, "_PERIOD_SECONDS", 0.0)
+    return said
+
+
+def answer(shown: dict[str, Any], status: int = 200) -> Answer:
+    return status, JSON, json.dumps(shown).encode()
+
+
+def served(shown: dict[str, Any]) -> Answer:
+    return answer({**shown, "spec": {**shown["spec"], "selector": {}, "template": {}}})
+
+
+def outlast(proxy: Proxy, *answers: Answer) -> None:
+    proxy.answers = answers
+    plan = planned([preset("l4")], kubernetes={"context": "proxy"})
+    asyncio.run(outlast_rollout(plan, "proxy"))
+
+
+@pytest.mark.usefixtures("kubeconfig")
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        (502, "text/html", b"<html>"),
+        answer({"kind": "Status", "message": "etcdserver: leader changed"}, 500),
+        answer({"kind": "Status", "message": "too many requests"}, 429),
+    ],
+)
+def test_an_error_that_passes_does_not_end_the_wait(
+    proxy: Proxy, warned: list[str], meanwhile: Answer
+) -> None:
+    outlast(proxy, served(UNDER_WAY), meanwhile, served(UNDER_WAY), meanwhile, served(OVER))
+    assert proxy.answers == (served(OVER),)
+    assert warned == []
+
+
+@pytest.mark.usefixtures("kubeconfig")
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_may_not_read_the_deployment_is_told_that_nobody_waits(
+    proxy: Proxy, warned: list[str], status: int
+) -> None:
+    outlast(proxy, answer({"kind": "Status"}, status), served(UNDER_WAY))
+    assert proxy.answers == (served(UNDER_WAY),)
+    (said,) = warned
+    assert said.startswith(f"kubernetes.context: the API server answered {status}; ")
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_a_cluster_that_falls_silent_ends_the_wait_with_a_warning(
+    proxy: Proxy, warned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(end_of_rollout, "_SILENCE_SECONDS", 0.3)
+    outlast(proxy, served(UNDER_WAY), (502, "text/html", b"<html>"))
+    (said,) = warned
+    assert "answered 502" in said
+    assert "whether the rollout is over is not known" in said
+
+
+def test_a_cluster_that_the_preflight_could_not_find_either_is_not_waited_for(
+    kubeconfig: Kubeconfig, warned: list[str]
+) -> None:
+    kubeconfig(context="another")
+    asyncio.run(outlast_rollout(planned([preset("l4")]), "proxy"))
+    assert warned == []

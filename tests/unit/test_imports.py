@@ -24,7 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "manifests": {"manifests", "planning", "pulumi", "pulumi_kubernetes"},
     "components": {"components", "manifests", "planning", "pulumi", "pulumi_kubernetes"},
     "cluster": {"cluster", "planning", "settings", "lightkube", "httpx2"},
-    "cluster/end_of_rollout.py": {"cluster", "planning", "lightkube", "httpx2", "pulumi"},
+    "cluster/client.py": {"lightkube", "httpx2", "yaml"},
+    "cluster/end_of_rollout.py": {"cluster", "planning", "lightkube", "pulumi"},
     # Runs in vLLM's image, without anything else of this repository.
     "downloader": {"downloader", "huggingface_hub"},
     "sandbox": {"sandbox", "tools", "yaml"},
