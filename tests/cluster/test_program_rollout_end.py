@@ -1,6 +1,7 @@
 """`pulumi up` ends with the rollout: once the new pod is ready, or with the reason why none is."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,16 +61,18 @@ def is_ready(pod: dict[str, Any]) -> bool:
     }.items()
 
 
-def test_up_lasts_until_the_new_pod_has_taken_the_old_one_s_place(
+def up_while_the_old_pod_drains(
     sandbox: Sandbox, project: PulumiProject
-) -> None:
-    sandbox.rolled_out("vllm", NAMESPACE)
+) -> tuple[str, bool, subprocess.CompletedProcess[str]]:
+    """Change the server; the old pod's name, whether `up` ended before it went, and that `up`.
+
+    Were the old pod gone at once, the provider might see the new one in time by itself.
+    """
     (old,) = (pod["metadata"]["name"] for pod in pods(sandbox))
     held = '{"metadata": {"finalizers": ["example.com/drains"]}}'
     sandbox.kubectl("patch", "pod", old, SCOPE, f"--patch={held}")
-    ask(project, "maxModelLen", "8192")
     with ThreadPoolExecutor() as beside:
-        up = beside.submit(project.up)
+        up = beside.submit(project.run, "up", "--yes", "--skip-preview")
         try:
             sandbox.eventually(
                 "T", "get", "pod", old, SCOPE, "--output=jsonpath={..deletionTimestamp}"
@@ -79,8 +82,16 @@ def test_up_lasts_until_the_new_pod_has_taken_the_old_one_s_place(
         finally:
             free = '{"metadata": {"finalizers": null}}'
             sandbox.kubectl("patch", "pod", old, SCOPE, f"--patch={free}")
-        up.result(PATIENCE_SECONDS)
+        return old, ended, up.result(PATIENCE_SECONDS)
+
+
+def test_up_lasts_until_the_new_pod_has_taken_the_old_one_s_place(
+    sandbox: Sandbox, project: PulumiProject
+) -> None:
+    ask(project, "maxModelLen", "8192")
+    old, ended, up = up_while_the_old_pod_drains(sandbox, project)
     assert not ended
+    assert up.returncode == 0, up.stdout + up.stderr
     (new,) = pods(sandbox)
     assert new["metadata"]["name"] != old
     assert is_ready(new)
@@ -90,10 +101,11 @@ def test_an_up_whose_new_pod_finds_no_node_fails_with_the_reason_and_a_later_one
     sandbox: Sandbox, project: PulumiProject
 ) -> None:
     ask(project, "nodeSelector", {"example.com/zone": "nowhere"})
-    failed = project.run("up", "--yes", "--skip-preview")
+    _, ended, failed = up_while_the_old_pod_drains(sandbox, project)
+    assert not ended
     assert failed.returncode != 0
     said = failed.stdout + failed.stderr
-    assert "the rollout of 'vllm' is not over after 4" in said
+    assert "the rollout of 'vllm' is not over after 4" in said, said
     assert "FailedScheduling" in said
     assert "example.com/zone is unset, the pod asks for nowhere" in said
     assert "Traceback" not in said
