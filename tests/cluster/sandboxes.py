@@ -92,11 +92,7 @@ class Sandbox:
         return seen.stdout
 
     def rolled_out(self, deployment: str, namespace: str) -> None:
-        """Wait until a Deployment has the pods it asks for, and any others are on their way out.
-
-        `pulumi up` may end before: where old pods go first, the provider (await/deployment.go) is
-        content with a status and a ReplicaSet that are still those of the former template.
-        """
+        """Wait until a Deployment has the pods it asks for, and any others are on their way out."""
         self.kubectl(
             *("rollout", "status", f"deployment/{deployment}", f"--namespace={namespace}"),
             f"--timeout={PATIENCE_SECONDS:.0f}s",

@@ -106,7 +106,6 @@ def test_a_change_of_storage_leaves_the_claim_and_its_pods_are_admitted(
     assert f"the claim '{CLAIM}' (30Gi) stays" in said
     assert kept.claim() == before
     assert kept.level() == LEVELS.get(storage, "restricted")
-    kept.sandbox.rolled_out("vllm", NAMESPACE)
     (pod,) = [
         pod
         for pod in kept.get("pods", f"--selector={SERVER}")["items"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.sandboxes import Sandbox
-from tests.cluster.test_program_core import NAMESPACE, NVIDIA, TOKEN, Deployed, new_project
+from tests.cluster.test_program_core import NVIDIA, TOKEN, Deployed, new_project
 
 pytestmark = pytest.mark.cluster
 
@@ -82,7 +82,6 @@ def test_a_new_revision_is_one_new_job_beside_the_server_and_then_one_roll(
     assert OTHER_REVISION in job["spec"]["template"]["spec"]["containers"][0]["args"]
     # One of six nodes of the pool, and the volume is attached there.
     assert download_pod(deployed)["spec"]["nodeName"] == server
-    deployed.sandbox.rolled_out("vllm", NAMESPACE)
     rolled = deployed.get("deployment", "vllm")["metadata"]["generation"]
     assert rolled == generation + 1
     roll = newest_replica_set(deployed)["metadata"]["creationTimestamp"]
