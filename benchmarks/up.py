@@ -30,14 +30,9 @@ MOST_RATIO = 1.6
 
 PAIRS = 5
 _BARE = Path(__file__).with_name("bare")
-_MODEL_KINDS = ("kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:Job")
 _AUTONAMED = "pulumi.com/autonamed"
-_SKIP = "pulumi.com/skipAwait"
-# Runs the program as it is, and takes the wait for the model off what it registers and, but for the
-# first question, off its own wait for the rollout.
-_UNAWAITED = f"""\
-import runpy
-import pulumi
+# The program's own wait for the rollout is left with the first question.
+_ASKS_ONCE = """
 from cluster import end_of_rollout
 
 asked = end_of_rollout.is_rollout_over
@@ -48,16 +43,7 @@ def asked_once(client, names):
     return True
 
 
-def unawaited(args):
-    if args.type_ in {_MODEL_KINDS!r}:
-        metadata = args.props["metadata"]
-        metadata.annotations = {{**(metadata.annotations or {{}}), {_SKIP!r}: "true"}}
-    return pulumi.ResourceTransformationResult(args.props, args.opts)
-
-
 end_of_rollout.is_rollout_over = asked_once
-pulumi.runtime.register_stack_transformation(unawaited)
-runpy.run_path("program.py", run_name="__main__")
 """
 
 
@@ -106,8 +92,7 @@ def measure(pairs: int, *, in_doubt: int = 0) -> list[Pair]:
 
 def _program(folder: Path, sandbox: Sandbox) -> PulumiProject:
     project = _project(folder, sandbox).check_out(committed_stack_file("dev"))
-    (project.folder / "__main__.py").rename(project.folder / "program.py")
-    (project.folder / "__main__.py").write_text(_UNAWAITED)
+    project.await_no_model(first=_ASKS_ONCE)
     project.succeed("stack", "init", STACK)
     return project
 

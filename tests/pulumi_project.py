@@ -33,6 +33,25 @@ _OWN_VARIABLES = ("KUBECONFIG", "PULUMI_", "PYTHONPATH")
 """Of the environment these tests run in, as `make env` prints it, all but where the engine is."""
 
 
+_AWAIT_NO_MODEL = """\
+import runpy
+import pulumi
+
+
+def unawaited(args):
+    if args.type_ in ("kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:Job"):
+        metadata = args.props["metadata"]
+        metadata.annotations = {**(metadata.annotations or {}), "pulumi.com/skipAwait": "true"}
+    return pulumi.ResourceTransformationResult(args.props, args.opts)
+
+
+pulumi.runtime.register_stack_transformation(unawaited)
+"""
+_RUN_PROGRAM = """
+runpy.run_path("program.py", run_name="__main__")
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PulumiProject:
     """A checkout of the program beside the work tree, whose stack files stay untouched."""
@@ -56,6 +75,17 @@ class PulumiProject:
         # The released CLI reads `virtualenv: .venv` of Pulumi.yaml.
         (self.folder / ".venv").symlink_to(sys.prefix)
         self.stack_file.write_text(stack_file)
+        return self
+
+    def await_no_model(self, first: str = "") -> PulumiProject:
+        """Take the provider's wait for the download and the server's pods away, and return self.
+
+        Args:
+            first: a program to run before the stack's own.
+        """
+        program = self.folder / "__main__.py"
+        program.rename(self.folder / "program.py")
+        program.write_text(f"{_AWAIT_NO_MODEL}{first}{_RUN_PROGRAM}")
         return self
 
     @property
