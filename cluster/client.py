@@ -90,9 +90,8 @@ def answers_of_kubernetes() -> Generator[None]:
         cause = error.__context__ if isinstance(error, KeyError) else error
         if isinstance(cause, httpx2.HTTPStatusError):
             code = cause.response.status_code
-            said = (
-                f"the API server, or what stands before it, answered {code} in no form of its own"
-            )
+            who = "the API server, or what stands before it,"
+            said = f"{who} answered {code} without a status of Kubernetes"
         else:
             answer = "the answer of the API server, or of the kubeconfig's credential plugin,"
             said = f"{answer} cannot be read ({type(error).__name__}: {error})"
