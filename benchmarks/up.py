@@ -35,15 +35,15 @@ _AUTONAMED = "pulumi.com/autonamed"
 _ASKS_ONCE = """
 from cluster import end_of_rollout
 
-asked = end_of_rollout.is_rollout_over
+read = end_of_rollout.read_rollout
 
 
-def asked_once(client, names):
-    asked(client, names)
-    return True
+def read_once(client, namespace, name):
+    read(client, namespace, name)
+    return None
 
 
-end_of_rollout.is_rollout_over = asked_once
+end_of_rollout.read_rollout = read_once
 """
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 
 import pulumi
 from lightkube import Client
+from lightkube.core.exceptions import ConfigError
 
-from cluster.client import UNREADABLE, connect, is_refused, reason
+from cluster.client import UNREADABLE, ClusterUnreachableError, connect, is_refused, reason
 from cluster.diagnosis import diagnose
-from cluster.rollout import is_rollout_over
+from cluster.rollout import ObservedRollout, read_rollout
 from planning.names import Names
 from planning.plan import Plan
 
@@ -23,9 +23,10 @@ _SILENCE_SECONDS = 60.0
 def wait_for_rollout(workload: pulumi.Resource, plan: Plan) -> None:
     """Keep the program until the new pods have taken the place of the old ones.
 
-    `pulumi up` then fails with the reason where they have not, within the time of an update. Groups
-    of pods over several nodes are not waited for. Of a cluster that cannot be read the preflight
-    tells; one that falls silent meanwhile is a warning.
+    `pulumi up` then fails with the reason where they have not, within the time of an update, or as
+    soon as the Deployment's controller gives up. Groups of pods over several nodes are not waited
+    for. Of a cluster that cannot be read the preflight tells; one that falls silent meanwhile is a
+    warning.
 
     Args:
         workload: what makes the pods; the wait begins once Pulumi is done with it.
@@ -41,27 +42,51 @@ async def outlast_rollout(plan: Plan, context: str) -> None:
     """Return once the rollout of the server is over, or nobody can tell.
 
     Raises:
-        pulumi.RunError: it is not over within the time of an update; the message says why.
+        pulumi.RunError: it is not over within the time of an update, or its controller has given
+            up meanwhile; the message says why.
     """
-    with contextlib.suppress(*UNREADABLE), connect(context) as client:
-        seconds = plan.rollout.update_seconds
-        deadline = time.monotonic() + seconds
-        while not await _is_over(client, plan.names):
-            if time.monotonic() > deadline:
-                late = f"the rollout of '{plan.names.server}' is not over after {seconds} s:"
-                raise pulumi.RunError("\n".join([late, *diagnose(client, plan.names)]))
-            await asyncio.sleep(_PERIOD_SECONDS)
+    try:
+        client = connect(context)
+    except (ClusterUnreachableError, ConfigError):
+        return
+    with client:
+        await _outlast(client, plan)
 
 
-async def _is_over(client: Client, names: Names) -> bool:
+async def _outlast(client: Client, plan: Plan) -> None:
+    rollout = plan.rollout
+    deadline = time.monotonic() + rollout.update_seconds
+    # What its controller gave up before this `up` may still go on by itself, so it is waited for.
+    was_going = False
+    while (found := await _read(client, plan.names)) and not found.is_over:
+        if was_going and found.is_given_up:
+            raise _not_over(client, plan.names, rollout.progress_seconds)
+        if time.monotonic() > deadline:
+            raise _not_over(client, plan.names, rollout.update_seconds)
+        was_going = was_going or not found.is_given_up
+        await asyncio.sleep(_PERIOD_SECONDS)
+
+
+def _not_over(client: Client, names: Names, seconds: int) -> pulumi.RunError:
+    late = f"the rollout of '{names.server}' is not over after {seconds} s:"
+    try:
+        reasons = diagnose(client, names)
+    except UNREADABLE as error:
+        # Who may not read nodes or events is still told that the rollout failed.
+        reasons = [f"why is not known ({reason(error)})"]
+    return pulumi.RunError("\n".join([late, *reasons]))
+
+
+async def _read(client: Client, names: Names) -> ObservedRollout | None:
+    """Read how far the rollout is; None where there is none, or nobody can tell."""
     silence = time.monotonic() + _SILENCE_SECONDS
     while True:
         try:
             # A thread for each question, so that an interrupted `up` ends at once.
-            return await asyncio.to_thread(is_rollout_over, client, names)
+            return await asyncio.to_thread(read_rollout, client, names.namespace, names.server)
         except UNREADABLE as error:
             if is_refused(error) or time.monotonic() > silence:
                 doubt = "whether the rollout is over is not known"
                 pulumi.log.warn(f"kubernetes.context: {reason(error)}; {doubt}")
-                return True
+                return None
         await asyncio.sleep(_PERIOD_SECONDS)

@@ -14,14 +14,17 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 
 from cluster.objects import read_object
-from planning.names import Names
+
+_COMPLETE = "NewReplicaSetAvailable"
+_GIVEN_UP = "ProgressDeadlineExceeded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedRollout:
     """A Deployment's status; `updated` of its `replicas` are of the latest template.
 
-    `is_complete` is the verdict of its controller, which scaling alone does not change.
+    `is_complete` is the verdict of its controller, which scaling alone does not change, and so is
+    `is_late`: no pod has become ready for `progressDeadlineSeconds`.
     """
 
     is_seen: bool
@@ -29,6 +32,7 @@ class ObservedRollout:
     replicas: int
     updated: int
     is_complete: bool
+    is_late: bool
 
     @property
     def is_over(self) -> bool:
@@ -36,6 +40,14 @@ class ObservedRollout:
         if not self.is_seen:
             return False
         return self.wanted == 0 or (0 < self.updated == self.replicas and self.is_complete)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its controller has given up the latest template.
+
+        Until the first pod of a template is there, the conditions tell of the one before.
+        """
+        return self.is_seen and self.is_late and self.updated > 0
 
 
 def read_rollout(client: Client, namespace: str, name: str) -> ObservedRollout | None:
@@ -48,16 +60,12 @@ def observed_rollout(deployment: dict[str, Any]) -> ObservedRollout:
     """Take from a Deployment what tells of its rollout."""
     status: dict[str, Any] = deployment.get("status") or {}
     conditions: list[dict[str, Any]] = status.get("conditions") or []
+    reasons = [each.get("reason") for each in conditions]
     return ObservedRollout(
         is_seen=status.get("observedGeneration", 0) >= deployment["metadata"]["generation"],
         wanted=deployment["spec"].get("replicas", 1),
         replicas=status.get("replicas", 0),
         updated=status.get("updatedReplicas", 0),
-        is_complete="NewReplicaSetAvailable" in [each.get("reason") for each in conditions],
+        is_complete=_COMPLETE in reasons,
+        is_late=_GIVEN_UP in reasons,
     )
-
-
-def is_rollout_over(client: Client, names: Names) -> bool:
-    """Whether the server's Deployment has no pod left to replace, or is not there."""
-    found = read_rollout(client, names.namespace, names.server)
-    return found is None or found.is_over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -62,8 +63,20 @@ def test_conditions_of_the_old_pods_do_not_end_a_rollout(going: dict[str, Any]) 
     assert not observed_rollout(going).is_over
 
 
+LATE = "ProgressDeadlineExceeded"
+
+
+def test_a_controller_gives_up_what_it_has_begun_only() -> None:
+    assert observed_rollout(deployment(LATE, replicas=1, updatedReplicas=1)).is_given_up
+    # The old pod is still there, and the conditions are those of a rollout before.
+    assert not observed_rollout(deployment(LATE, replicas=1)).is_given_up
+    assert not observed_rollout(deployment(LATE, seen=1, replicas=1, updatedReplicas=1)).is_given_up
+    assert not observed_rollout(deployment(GOING, replicas=1, updatedReplicas=1)).is_given_up
+
+
 OVER = deployment(replicas=1, updatedReplicas=1)
 UNDER_WAY = deployment(GOING, replicas=1, updatedReplicas=1)
+GIVEN_UP = deployment(LATE, replicas=1, updatedReplicas=1)
 Answer = tuple[int, str | None, bytes]
 
 
@@ -84,9 +97,10 @@ def served(shown: dict[str, Any]) -> Answer:
     return answer({**shown, "spec": {**shown["spec"], "selector": {}, "template": {}}})
 
 
-def outlast(proxy: Proxy, *answers: Answer) -> None:
+def outlast(proxy: Proxy, *answers: Answer, update_seconds: int = 3600) -> None:
     proxy.answers = answers
     plan = planned([preset("l4")], kubernetes={"context": "proxy"})
+    plan = replace(plan, rollout=replace(plan.rollout, update_seconds=update_seconds))
     asyncio.run(outlast_rollout(plan, "proxy"))
 
 
@@ -134,4 +148,32 @@ def test_a_cluster_that_the_preflight_could_not_find_either_is_not_waited_for(
 ) -> None:
     kubeconfig(context="another")
     asyncio.run(outlast_rollout(planned([preset("l4")]), "proxy"))
+    assert warned == []
+
+
+FORBIDDEN = answer({"kind": "Status"}, 403)
+
+
+@pytest.mark.usefixtures("kubeconfig", "warned")
+def test_a_rollout_that_its_controller_gives_up_fails_although_nobody_may_read_why(
+    proxy: Proxy,
+) -> None:
+    with pytest.raises(pulumi.RunError) as failed:
+        outlast(proxy, served(UNDER_WAY), served(GIVEN_UP), FORBIDDEN)
+    late, why = str(failed.value).splitlines()
+    assert late.startswith("the rollout of 'vllm' is not over after ")
+    assert why == "why is not known (the API server answered 403)"
+
+
+@pytest.mark.usefixtures("kubeconfig", "warned")
+def test_a_rollout_that_is_late_fails_although_the_cluster_falls_silent(proxy: Proxy) -> None:
+    with pytest.raises(pulumi.RunError, match=r"is not over after 0 s:\nwhy is not known .* 502"):
+        outlast(proxy, served(UNDER_WAY), (502, "text/html", b"<html>"), update_seconds=0)
+
+
+@pytest.mark.usefixtures("kubeconfig")
+def test_a_rollout_that_was_given_up_before_may_still_go_on(
+    proxy: Proxy, warned: list[str]
+) -> None:
+    outlast(proxy, served(GIVEN_UP), served(GIVEN_UP), served(OVER))
     assert warned == []
