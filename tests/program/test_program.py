@@ -57,6 +57,8 @@ def test_every_object_stands_in_the_tree_of_the_app_under_the_parts_that_own_it(
     parts = {"ModelServer", "ModelCache", "AppIngress", "AppNetworkPolicy"}
     if recording.of_type(":RpsAutoscaler"):
         parts.add("RpsAutoscaler")
+    if recording.of_type(":AppAuthentication"):
+        parts.add("AppAuthentication")
     expected = {(f"llm:index:{part}", "vllm") for part in parts}
     expected.add(("llm:index:ModelDownload", "vllm-server"))
     assert tree == {*expected, ("llm:index:VllmApp", f"mistral-vllm-{stack}")}
@@ -69,6 +71,7 @@ def test_every_object_stands_in_the_tree_of_the_app_under_the_parts_that_own_it(
         "Job": "llm:index:ModelDownload",
         "ScaledObject": "llm:index:RpsAutoscaler",
         "Namespace": "llm:index:VllmApp",
+        "Secret": "llm:index:AppAuthentication",
     }
     for kind, owner in owners.items():
         for request in recording.of_type(f":{kind}"):
@@ -172,7 +175,9 @@ def test_the_server_reads_the_token_from_that_secret() -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_output_is_known_at_preview_and_none_is_a_secret(stack: str) -> None:
     outputs = run_stack_file(stack, preview=True).outputs
-    assert set(outputs) == {
+    with_key = outputs["authType"] == "apiKey"
+    assert with_key == ("apiKeySecretName" in outputs) == ("apiKeySecretKey" in outputs)
+    assert set(outputs) - {"apiKeySecretName", "apiKeySecretKey"} == {
         "apiBaseUrl",
         "appHost",
         "authType",
