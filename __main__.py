@@ -3,6 +3,7 @@
 import pulumi
 
 from cluster.end_of_rollout import wait_for_rollout
+from cluster.former_route import keep_former_route
 from cluster.preflight import inspect
 from components import VllmApp, VllmAppArgs, cluster_provider
 from planning.explain import preview_lines
@@ -29,5 +30,6 @@ provider = cluster_provider(plan.cluster)
 args = VllmAppArgs(plan=plan, secrets=secrets.values)
 app = VllmApp(plan.names.app, args, pulumi.ResourceOptions(provider=provider))
 wait_for_rollout(app.server.workload, plan)
+keep_former_route(app.ingress_objects, plan)
 for key, value in stack_outputs(plan).items():
     pulumi.export(key, value)

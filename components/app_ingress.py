@@ -26,6 +26,9 @@ class AppIngressArgs:
 class AppIngress(pulumi.ComponentResource):
     """The objects that make the API reachable from outside."""
 
+    objects: list[pulumi.Resource]
+    """An Ingress, or an HTTPRoute and what belongs to it."""
+
     def __init__(
         self, name: str, args: AppIngressArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
@@ -35,9 +38,12 @@ class AppIngress(pulumi.ComponentResource):
         match args.exposure:
             case IngressExposure():
                 ingress = ingress_args(args.plan, args.exposure)
-                Ingress(f"{name}-ingress", metadata=ingress.metadata, spec=ingress.spec, opts=child)
+                metadata, spec = ingress.metadata, ingress.spec
+                self.objects = [
+                    Ingress(f"{name}-ingress", metadata=metadata, spec=spec, opts=child)
+                ]
             case GatewayExposure():
-                for resource in gateway_resources(args.plan, args.exposure):
+                self.objects = [
                     CustomResource(
                         f"{name}-{resource.role}",
                         api_version=resource.api_version,
@@ -46,4 +52,6 @@ class AppIngress(pulumi.ComponentResource):
                         spec=resource.spec,
                         opts=child,
                     )
+                    for resource in gateway_resources(args.plan, args.exposure)
+                ]
         self.register_outputs(shown)

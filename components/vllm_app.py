@@ -39,6 +39,9 @@ class VllmApp(pulumi.ComponentResource):
     server: ModelServer
     """The vLLM server."""
 
+    ingress_objects: list[pulumi.Resource]
+    """What leads requests from outside to it; empty without an ingress."""
+
     def __init__(
         self, name: str, args: VllmAppArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
@@ -66,9 +69,10 @@ class VllmApp(pulumi.ComponentResource):
             alias = interceptor_service_args(plan, plan.scaling)
             behind = pulumi.ResourceOptions(parent=self, depends_on=list(after))
             Service(f"{name}-interceptor", metadata=alias.metadata, spec=alias.spec, opts=behind)
+        self.ingress_objects = []
         if plan.ingress is not None:
             ingress = AppIngressArgs(plan=plan, exposure=plan.ingress, after=routed)
-            AppIngress(f"{name}-ingress", ingress, child)
+            self.ingress_objects = AppIngress(f"{name}-ingress", ingress, child).objects
         self.register_outputs(shown)
 
     def _authentication(
