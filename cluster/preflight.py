@@ -10,6 +10,7 @@ from lightkube.core.exceptions import ApiError
 
 from cluster.client import UNREADABLE, connect, reason
 from cluster.definitions import definition_mistakes
+from cluster.download import beside_running_server
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
 from cluster.named_secrets import read_entries, secret_warnings
@@ -76,7 +77,7 @@ def inspect(plan: Plan) -> Findings:
 def _findings(plan: Plan, client: Client) -> Findings:
     mistakes: list[Mistake] = []
     warnings: list[str] = []
-    for check in (_replicas, _namespace, _owner, _secrets, _way_in, _classes, _claims, _nodes):
+    for check in _CHECKS:
         try:
             plan, wrong, doubtful = check(plan, client)
         except ApiError as error:
@@ -144,6 +145,10 @@ def _claims(plan: Plan, client: Client) -> _Checked:
     return with_held_claim(plan, own), mistakes, list(claim_warnings(plan, own))
 
 
+def _download(plan: Plan, client: Client) -> _Checked:
+    return beside_running_server(plan, client), (), ()
+
+
 def _nodes(plan: Plan, client: Client) -> _Checked:
     nodes = plan.placement.nodes
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
@@ -153,6 +158,19 @@ def _nodes(plan: Plan, client: Client) -> _Checked:
         running = read_replicas(client, plan.names.namespace, plan.names.server)
         warnings += switch_warnings(plan, running)
     return plan, mistakes, warnings
+
+
+_CHECKS = (
+    _replicas,
+    _namespace,
+    _owner,
+    _secrets,
+    _way_in,
+    _classes,
+    _claims,
+    _download,
+    _nodes,
+)
 
 
 def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from planning.names import Pairs
-from planning.plan import Plan, Toleration
+from planning.plan import HeldPlacement, Plan, Toleration
 from planning.rollout import download_seconds, image_seconds
 from settings.cache import Storage
 
@@ -67,10 +68,10 @@ def has_download(storage: Storage) -> bool:
 
 def plan_download(plan: Plan) -> Download | None:
     """Plan the Job; None where vLLM downloads by itself."""
-    cache, placement = plan.cache, plan.placement
+    cache = plan.cache
     if not has_download(cache.storage):
         return None
-    beside = cache.storage in CLAIMS and cache.access_mode == "ReadWriteOnce"
+    where = _where(plan)
     return Download(
         name=f"{plan.names.app[:_NAME].rstrip('-')}-download-{_key(plan)}",
         args=_args(plan),
@@ -80,13 +81,59 @@ def plan_download(plan: Plan) -> Download | None:
         cpu="500m",
         memory="1Gi",
         memory_limit="4Gi",
-        node_selector=placement.node_selector if beside else (),
-        node_affinity=placement.node_affinity if beside else (),
-        tolerations=placement.tolerations if beside else (),
-        beside_server=beside,
+        node_selector=where.node_selector,
+        node_affinity=where.node_affinity,
+        tolerations=where.tolerations,
+        beside_server=is_beside_server(plan),
         attempts=ATTEMPTS,
         deadline_seconds=plan.start.override
         or image_seconds() + SLACK * download_seconds(cache.files_bytes),
+    )
+
+
+def is_beside_server(plan: Plan) -> bool:
+    """Whether the Job's pod has to be where the server is, since one node holds the volume."""
+    return plan.cache.storage in CLAIMS and not plan.cache.is_shared
+
+
+def with_held_placements(
+    plan: Plan, server: HeldPlacement | None, jobs: Sequence[HeldPlacement]
+) -> Plan:
+    """Let the Job follow a server that may be in another pool than the planned one.
+
+    Of what a change of pool leaves in the cluster, the Job still tells of it once the server has
+    moved: it is as much as another `up` has to know to plan the same Job again.
+
+    Args:
+        plan: the plan.
+        server: of the Deployment, None where there is none.
+        jobs: of the download Jobs.
+    """
+    if server is None or not is_beside_server(plan):
+        return plan
+    planned = (plan.placement.node_selector, plan.placement.node_affinity)
+    held = {(found.node_selector, found.node_affinity) for found in (server, *jobs)}
+    return plan if held == {planned} else replace(plan, moves_from=server)
+
+
+def _where(plan: Plan) -> HeldPlacement:
+    """Place the Job's pod.
+
+    The first pod with a volume decides where that is made, so that it goes to the server's pool.
+    Later the server's node, or the volume itself, says where it is, whatever its pool.
+    """
+    placement = plan.placement
+    if not is_beside_server(plan):
+        return HeldPlacement(node_selector=(), node_affinity=(), tolerations=())
+    if plan.moves_from is None:
+        return HeldPlacement(
+            node_selector=placement.node_selector,
+            node_affinity=placement.node_affinity,
+            tolerations=placement.tolerations,
+        )
+    tolerated = (*placement.every_toleration, *plan.moves_from.tolerations)
+    return HeldPlacement(
+        node_selector=(), node_affinity=(), tolerations=tuple(dict.fromkeys(tolerated))
     )
 
 

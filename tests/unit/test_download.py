@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from planning.download import KEPT_SECONDS, Download, plan_download
+from cluster.download import held_placement
+from planning.download import KEPT_SECONDS, Download, plan_download, with_held_placements
+from planning.plan import HeldPlacement, Plan
 from planning.rollout import start_budget
 from tests.choices import planned, preset
 
@@ -14,6 +16,11 @@ POOL = {
     "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
 }
 L4 = [preset("l4", pool=POOL)]
+AMD_POOL = {
+    "nodeSelector": {"gpu": "mi300x"},
+    "tolerations": [{"key": "amd.com/gpu", "effect": "NoSchedule"}],
+}
+POOLS = [*L4, preset("mi300x", pool=AMD_POOL)]
 SHARED = {"accessMode": "ReadWriteMany"}
 NFS = {"storage": "nfs", "server": "files", "path": "/models"}
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -99,6 +106,79 @@ def test_a_volume_of_one_node_is_filled_on_the_pool_of_the_server(cache: dict[st
     assert found.beside_server
     assert found.node_selector == (("gpu", "l4"),)
     assert [toleration.key for toleration in found.tolerations] == ["nvidia.com/gpu"]
+
+
+def held(plan: Plan) -> HeldPlacement:
+    """The server of a plan, as the cluster holds it."""
+    found = plan.placement
+    return HeldPlacement(
+        node_selector=found.node_selector,
+        node_affinity=found.node_affinity,
+        tolerations=found.tolerations,
+    )
+
+
+def job(plan: Plan) -> HeldPlacement:
+    """The download Job of a plan, as the cluster holds it."""
+    found = plan_download(plan)
+    assert found is not None
+    return HeldPlacement(
+        node_selector=found.node_selector,
+        node_affinity=found.node_affinity,
+        tolerations=found.tolerations,
+    )
+
+
+def test_the_job_follows_a_server_that_runs_in_another_pool_and_stays_the_same_after_the_move() -> (
+    None
+):
+    on_l4, on_amd = (planned(POOLS, preset=name) for name in ("l4-1", "mi300x-1"))
+    moving = with_held_placements(on_amd, held(on_l4), [job(on_l4)])
+    assert job(moving).node_selector == ()
+    assert {toleration.key for toleration in job(moving).tolerations} == {
+        "nvidia.com/gpu",
+        "amd.com/gpu",
+    }
+    moved = with_held_placements(on_amd, held(on_amd), [job(moving)])
+    back = with_held_placements(on_l4, held(on_amd), [job(moved)])
+    stayed = with_held_placements(on_l4, held(on_l4), [job(back)])
+    assert job(moved) == job(back) == job(stayed) == job(moving)
+
+
+def test_the_job_stays_in_the_planned_pool_where_no_server_has_been_in_another() -> None:
+    plan = planned(POOLS, preset="l4-1")
+    elsewhere = job(planned(POOLS, preset="mi300x-1"))
+    for server, jobs in ((None, []), (None, [elsewhere]), (held(plan), [job(plan)])):
+        assert with_held_placements(plan, server, jobs) == plan
+
+
+def test_a_pool_that_left_the_presets_with_the_move_is_tolerated_while_the_server_is_there() -> (
+    None
+):
+    before, after = planned(L4), planned([preset("mi300x", pool=AMD_POOL)])
+    moving = with_held_placements(after, held(before), [job(before)])
+    assert "nvidia.com/gpu" in {toleration.key for toleration in job(moving).tolerations}
+
+
+def test_where_the_volume_is_shared_no_server_is_followed() -> None:
+    here, there = (planned(POOLS, preset=name, cache=SHARED) for name in ("l4-1", "mi300x-1"))
+    assert with_held_placements(there, held(here), []) == there
+
+
+def test_a_workload_of_the_cluster_is_placed_as_its_template_says() -> None:
+    pools = [{"nodeSelector": {"pool": name, "gpu": "l4"}} for name in "ab"]
+    toleration = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+    terms = [
+        {"matchExpressions": [{"key": k, "operator": "In", "values": [v]} for k, v in pool.items()]}
+        for pool in (pool["nodeSelector"] for pool in pools)
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    spec = {"affinity": {"nodeAffinity": required}, "tolerations": [toleration]}
+    several = planned([preset("l4", pools=pools)], tolerations=(toleration,))
+    assert held_placement({"spec": {"template": {"spec": spec}}}) == held(several)
+    single = {"nodeSelector": {"gpu": "l4"}, "tolerations": POOL["tolerations"]}
+    found = held_placement({"spec": {"template": {"spec": single}}})
+    assert found.node_selector == planned(L4).placement.node_selector
 
 
 @pytest.mark.parametrize("cache", [SHARED, NFS])
