@@ -124,7 +124,11 @@ def _where(plan: Plan) -> HeldPlacement:
     """
     placement = plan.placement
     if not is_beside_server(plan):
-        return HeldPlacement(node_selector=(), node_affinity=(), tolerations=())
+        return HeldPlacement(
+            node_selector=placement.stack_selector,
+            node_affinity=(),
+            tolerations=placement.stack_tolerations,
+        )
     if plan.moves_from is None:
         return HeldPlacement(
             node_selector=placement.node_selector,

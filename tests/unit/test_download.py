@@ -182,6 +182,16 @@ def test_a_workload_of_the_cluster_is_placed_as_its_template_says() -> None:
 
 
 @pytest.mark.parametrize("cache", [SHARED, NFS])
+def test_on_a_shared_volume_the_job_keeps_the_stack_s_own_selector_and_tolerations(
+    cache: dict[str, object],
+) -> None:
+    own = {"key": "team", "operator": "Exists"}
+    found = download(cache=cache, nodeSelector={"zone": "a"}, tolerations=(own,))
+    assert found.node_selector == (("zone", "a"),)
+    assert [toleration.key for toleration in found.tolerations] == ["team"]
+
+
+@pytest.mark.parametrize("cache", [SHARED, NFS])
 def test_a_shared_volume_is_filled_on_any_node_without_the_taint_of_gpus(
     cache: dict[str, object],
 ) -> None:
