@@ -24,9 +24,9 @@ _APOLO = "platform.apolo.us"
 _BUNDLES = "llm_bundles"
 
 
-def cache_size(weights_bytes: int) -> str:
+def cache_size(files_bytes: int) -> str:
     """Give the cache's size: a model's files, a second revision beside them, and a tenth spare."""
-    return f"{math.ceil(weights_bytes * 2.1 / GIB / 10) * 10}Gi"
+    return f"{math.ceil(files_bytes * 2.1 / GIB / 10) * 10}Gi"
 
 
 def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
@@ -37,15 +37,15 @@ def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
     """
     asked = settings.cache
     kind = asked.kind
-    if kind == "none" and asked.size and amount(asked.size) < model.weights_bytes:
+    if kind == "none" and asked.size and amount(asked.size) < model.download_bytes:
         raise PlanError(_too_small(asked.size, model))
     claims = {"pvc": names.cache, "existingClaim": asked.claim_name}
     return Cache(
         storage=kind,
         claim=claims.get(kind),
-        size=asked.size or cache_size(model.weights_bytes),
+        size=asked.size or cache_size(model.download_bytes),
         size_is_asked=asked.size is not None,
-        files_bytes=model.weights_bytes,
+        files_bytes=model.download_bytes,
         storage_class=asked.storage_class,
         access_mode=asked.access_mode,
         retain=asked.retain and kind == "pvc",
@@ -64,7 +64,7 @@ def _too_small(size: str, model: Model) -> Mistake:
     """Refuse a limit that evicts each pod before it has its files, without a sign in the pod."""
     return Mistake(
         key="cache.size",
-        wrong=f"{size} is less than the {model.weights_bytes / GIB:.1f} GiB of the model's files",
+        wrong=f"{size} is less than the {model.download_bytes / GIB:.1f} GiB of the model's files",
         rule="without storage it limits what a pod downloads, which is evicted beyond that",
         remedy="raise it or remove it",
     )

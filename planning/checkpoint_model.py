@@ -42,6 +42,7 @@ def model_of(checkpoint: Checkpoint) -> Model:
         quantization_block=scaling_block(config) if method == "fp8" else None,
         parameters=weights.parameters,
         weights_bytes=weights.loaded_bytes,
+        files_bytes=checkpoint.size,
         weight_format="mistral" if config.file == "params.json" else "hf",
         architecture=shape,
         recommended=Recommendation(context=shape.max_position_embeddings),
