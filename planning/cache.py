@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 
 from catalog.records import Model
+from planning.download import has_download
 from planning.errors import PlanError
 from planning.names import Names, Pairs
 from planning.plan import Plan
@@ -14,6 +15,7 @@ from planning.pod_security import pod_security
 from planning.units import GIB, amount
 from planning.volumes import Cache, CsiVolume, HeldClaim, HostPathVolume, NfsVolume, Volume
 from settings.cache import Cache as CacheSettings
+from settings.cache import Storage
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
@@ -33,10 +35,12 @@ def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
     """Turn the storage that the stack asks for into what a pod mounts.
 
     Raises:
-        PlanError: it does not hold the model.
+        PlanError: it does not hold the model, or has no download Job where one is given time.
     """
     asked = settings.cache
     kind = asked.kind
+    if settings.rollout.download_seconds is not None and not has_download(kind):
+        raise PlanError(_no_job(kind))
     if kind == "none" and asked.size and amount(asked.size) < model.download_bytes:
         raise PlanError(_too_small(asked.size, model))
     claims = {"pvc": names.cache, "existingClaim": asked.claim_name}
@@ -57,6 +61,16 @@ def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
         path=CACHE_PATH,
         kept=None,
         pod_security=pod_security(kind),
+        download_seconds=settings.rollout.download_seconds,
+    )
+
+
+def _no_job(kind: Storage) -> Mistake:
+    return Mistake(
+        key="rollout.downloadSeconds",
+        wrong=f"is set with the cache.storage {kind}",
+        rule="there the server's pod downloads by itself, before any Job could",
+        remedy="remove it; rollout.startSeconds covers the download there",
     )
 
 

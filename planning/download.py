@@ -86,7 +86,7 @@ def plan_download(plan: Plan) -> Download | None:
         tolerations=where.tolerations,
         beside_server=is_beside_server(plan),
         attempts=ATTEMPTS,
-        deadline_seconds=plan.start.override
+        deadline_seconds=cache.download_seconds
         or image_seconds() + SLACK * download_seconds(cache.files_bytes),
     )
 

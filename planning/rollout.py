@@ -14,7 +14,7 @@ IMAGE_BYTES_PER_SECOND = 100 * 10**6
 """Assumption: a node pulls from a registry at 100 MB/s, unpacking included."""
 
 DOWNLOAD_BYTES_PER_SECOND = 50 * 10**6
-"""Assumption: a model comes from the Hub at 50 MB/s; slower networks set rollout.startSeconds."""
+"""Assumption: a model comes from the Hub at 50 MB/s; rollout.downloadSeconds allows for less."""
 
 LOAD_BYTES_PER_SECOND = 200 * 10**6
 """Assumption: weights come from a network volume at 200 MB/s."""

@@ -161,8 +161,13 @@ class Rollout(Section):
     start_seconds: int | None = Field(
         default=None,
         ge=10,
-        description="until a pod must answer, and a download must be done; "
-        "default: planned from what is fetched and loaded",
+        description="until a pod that has a node must answer; "
+        "default: planned from what it fetches and loads",
+    )
+    download_seconds: int | None = Field(
+        default=None,
+        ge=10,
+        description="until the download Job must be done; default: planned from the files",
     )
     drain_seconds: int | None = Field(
         default=None,

@@ -7,9 +7,10 @@ import pytest
 
 from cluster.download import held_placement
 from planning.download import KEPT_SECONDS, Download, plan_download, with_held_placements
+from planning.errors import PlanError
 from planning.plan import HeldPlacement, Plan
 from planning.rollout import start_budget
-from tests.choices import planned, preset
+from tests.choices import only, planned, preset
 
 POOL = {
     "nodeSelector": {"gpu": "l4"},
@@ -205,8 +206,25 @@ def test_the_deadline_covers_the_image_and_the_download_twice() -> None:
     plan = planned(L4)
     alone = start_budget(plan.cache.files_bytes, override=None)
     assert download().deadline_seconds == alone.image_seconds + 2 * alone.download_seconds
-    assert download(rollout={"startSeconds": 45}).deadline_seconds == 45
+    assert download(rollout={"downloadSeconds": 45}).deadline_seconds == 45
     assert KEPT_SECONDS > 0
+
+
+def test_the_download_and_the_start_of_a_pod_have_limits_of_their_own() -> None:
+    usual = planned(L4)
+    start = planned(L4, rollout={"startSeconds": 45})
+    assert start.start.seconds == 45
+    assert plan_download(start) == plan_download(usual)
+    assert planned(L4, rollout={"downloadSeconds": 45}).start == usual.start
+
+
+@pytest.mark.parametrize("cache", [{"enabled": False}, {"storage": "hostPath", "path": "/models"}])
+def test_time_for_a_download_job_is_refused_where_there_is_none(cache: dict[str, object]) -> None:
+    with pytest.raises(PlanError) as refused:
+        planned(L4, cache=cache, rollout={"downloadSeconds": 900})
+    assert only(refused.value.mistakes).key == "rollout.downloadSeconds"
+    alone = planned(L4, cache=cache, rollout={"startSeconds": 900})
+    assert alone.start.seconds == 900
 
 
 def test_pruning_is_opt_in() -> None:
