@@ -86,8 +86,7 @@ def plan_download(plan: Plan) -> Download | None:
         tolerations=where.tolerations,
         beside_server=is_beside_server(plan),
         attempts=ATTEMPTS,
-        deadline_seconds=cache.download_seconds
-        or image_seconds() + SLACK * download_seconds(cache.files_bytes),
+        deadline_seconds=_deadline_seconds(plan),
     )
 
 
@@ -139,6 +138,11 @@ def _where(plan: Plan) -> HeldPlacement:
     return HeldPlacement(
         node_selector=(), node_affinity=(), tolerations=tuple(dict.fromkeys(tolerated))
     )
+
+
+def _deadline_seconds(plan: Plan) -> int:
+    planned = image_seconds() + SLACK * download_seconds(plan.cache.files_bytes)
+    return plan.start.node_seconds + (plan.cache.download_seconds or planned)
 
 
 def _key(plan: Plan) -> str:

@@ -153,8 +153,13 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartBudget:
-    """Seconds that a pod may take from creation to its first answer, and what they are made of."""
+    """Seconds that a pod may take from creation to its first answer, and what they are made of.
 
+    `node_seconds` are those of a node that is not there yet, and `override` takes the place of the
+    others.
+    """
+
+    node_seconds: int = 0
     image_seconds: int
     download_seconds: int
     load_seconds: int
@@ -163,7 +168,12 @@ class StartBudget:
 
     @property
     def seconds(self) -> int:
-        """The budget that probes, deadlines and Pulumi's timeouts share."""
+        """The budget that deadlines and Pulumi's timeouts share."""
+        return self.node_seconds + self.on_node_seconds
+
+    @property
+    def on_node_seconds(self) -> int:
+        """What is left of it once the pod has a node, where the startup probe begins."""
         if self.override is not None:
             return self.override
         return self.image_seconds + self.download_seconds + self.load_seconds + self.warm_up_seconds

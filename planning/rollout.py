@@ -44,15 +44,19 @@ def download_seconds(files_bytes: int) -> int:
     return math.ceil(files_bytes / DOWNLOAD_BYTES_PER_SECOND)
 
 
-def start_budget(files_bytes: int, *, override: int | None, downloads: bool = True) -> StartBudget:
+def start_budget(
+    files_bytes: int, *, override: int | None, downloads: bool = True, node_seconds: int = 0
+) -> StartBudget:
     """Compute the seconds from a pod's creation to its first answer, on an empty node and cache.
 
     Args:
         files_bytes: bytes that are downloaded and loaded.
         override: seconds that the stack config asks for instead.
         downloads: whether the pod fetches the files itself, and no Job before it.
+        node_seconds: that a node may take to come.
     """
     return StartBudget(
+        node_seconds=node_seconds,
         image_seconds=image_seconds(),
         download_seconds=download_seconds(files_bytes) if downloads else 0,
         load_seconds=math.ceil(files_bytes / LOAD_BYTES_PER_SECOND),

@@ -120,6 +120,7 @@ def _start(model: Model, cache: Cache, settings: StackSettings) -> StartBudget:
         model.download_bytes,
         override=settings.rollout.start_seconds,
         downloads=not has_download(cache.storage),
+        node_seconds=settings.rollout.node_seconds,
     )
 
 

@@ -169,6 +169,13 @@ class Rollout(Section):
         ge=10,
         description="until the download Job must be done; default: planned from the files",
     )
+    node_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=7200,
+        description="that a cluster autoscaler may take to add a node, such as 600 for GPUs; "
+        "added to what a start, a rollout and a download may take",
+    )
     drain_seconds: int | None = Field(
         default=None,
         ge=0,
