@@ -10,7 +10,6 @@ from lightkube.core.exceptions import ApiError
 
 from cluster.client import UNREADABLE, connect, reason
 from cluster.definitions import definition_mistakes
-from cluster.download import beside_running_server
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
 from cluster.named_secrets import read_entries, secret_warnings
@@ -34,6 +33,7 @@ from cluster.storage import (
     with_own_namespace,
 )
 from cluster.storage_classes import class_mistakes, class_warnings, read_storage_classes
+from cluster.volume import with_volume
 from planning.cache import with_held_claim
 from planning.errors import PlanError
 from planning.named_secrets import named_secrets
@@ -145,8 +145,8 @@ def _claims(plan: Plan, client: Client) -> _Checked:
     return with_held_claim(plan, own), mistakes, list(claim_warnings(plan, own))
 
 
-def _download(plan: Plan, client: Client) -> _Checked:
-    return beside_running_server(plan, client), (), ()
+def _volume(plan: Plan, client: Client) -> _Checked:
+    return with_volume(plan, client), (), ()
 
 
 def _nodes(plan: Plan, client: Client) -> _Checked:
@@ -168,7 +168,7 @@ _CHECKS = (
     _way_in,
     _classes,
     _claims,
-    _download,
+    _volume,
     _nodes,
 )
 

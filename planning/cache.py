@@ -12,6 +12,7 @@ from planning.errors import PlanError
 from planning.names import Names, Pairs
 from planning.plan import Plan
 from planning.pod_security import pod_security
+from planning.rollout import plan_rollout
 from planning.units import GIB, amount
 from planning.volumes import Cache, CsiVolume, HeldClaim, HostPathVolume, NfsVolume, Volume
 from settings.cache import Cache as CacheSettings
@@ -22,6 +23,7 @@ from settings.models import StackSettings
 CACHE_PATH = "/models"
 """Where the cache is mounted; HF_HOME points here."""
 
+_SHARED = "ReadWriteMany"
 _APOLO = "platform.apolo.us"
 _BUNDLES = "llm_bundles"
 
@@ -96,6 +98,26 @@ def with_held_claim(plan: Plan, held: HeldClaim | None) -> Plan:
     if cache.storage == "pvc":
         return plan if cache.size_is_asked else _with(plan, replace(cache, size=held.size))
     return _with(plan, replace(cache, kept=held)) if held.stack == plan.names.stack else plan
+
+
+def with_mounted_claim(plan: Plan, mounted: HeldClaim | None) -> Plan:
+    """Let a plan use what a claim that somebody else made can do: whether several nodes read it.
+
+    Args:
+        plan: the plan.
+        mounted: the claim that the pods mount, None where there is none yet.
+    """
+    cache = plan.cache
+    if mounted is None or cache.storage != "existingClaim" or _SHARED not in mounted.access_modes:
+        return plan
+    rollout = plan_rollout(
+        plan.server.max_replicas,
+        placement=plan.placement,
+        shared_cache=True,
+        start=plan.start,
+        drain=plan.drain,
+    )
+    return replace(plan, cache=replace(cache, access_mode=_SHARED), rollout=rollout)
 
 
 def _with(plan: Plan, cache: Cache) -> Plan:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.loader import find_model
-from planning.cache import cache_size, with_held_claim
+from planning.cache import cache_size, with_held_claim, with_mounted_claim
 from planning.download import plan_download
 from planning.errors import PlanError
 from planning.explain import preview_lines
@@ -223,6 +223,24 @@ def test_a_size_that_nobody_asked_for_is_that_of_the_claim() -> None:
     assert with_held_claim(silent, None).cache.size == "30Gi"
     assert with_held_claim(silent, held()).cache.size == "100Gi"
     assert with_held_claim(plan("pvc"), held()).cache.size == "50Gi"
+
+
+def test_a_claim_that_several_nodes_use_lets_a_new_pod_come_first_and_the_job_go_anywhere() -> None:
+    roomy = preset("l4", capacity=3, pool={"nodeSelector": {"gpu": "l4"}})
+    alone = planned([roomy], cache={"storage": "existingClaim", "claimName": "models"})
+    shared = with_mounted_claim(alone, held(name="models", access_modes=("ReadWriteMany",)))
+    assert (alone.rollout.strategy, shared.rollout.strategy) == ("Recreate", "RollingUpdate")
+    assert (alone.rollout.max_surge, shared.rollout.max_surge) == (0, 1)
+    assert "may attach to one node only" not in shared.rollout.reason
+    jobs = [plan_download(plan) for plan in (alone, shared)]
+    assert [job.beside_server for job in jobs if job] == [True, False]
+    assert with_mounted_claim(alone, held(name="models")) == alone
+    assert with_mounted_claim(alone, None) == alone
+
+
+def test_the_access_mode_that_a_stack_asks_for_its_own_claim_stays() -> None:
+    asked = planned([preset("l4")])
+    assert with_mounted_claim(asked, held(access_modes=("ReadWriteOnce", "ReadWriteMany"))) == asked
 
 
 @pytest.mark.parametrize("storage", sorted(set(STORAGES) - {"pvc"}))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cluster.download import held_placement
+from cluster.volume import held_placement
 from planning.download import KEPT_SECONDS, Download, plan_download, with_held_placements
 from planning.errors import PlanError
 from planning.plan import HeldPlacement, Plan

@@ -1,4 +1,4 @@
-"""What the cluster says about where the download Job has to run."""
+"""What the cluster says about the volume of the model's files, and where the Job has to run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
 
 from cluster.objects import read_object, read_objects
-from cluster.observed import node_terms
+from cluster.observed import node_terms, read_claim
+from planning.cache import with_mounted_claim
 from planning.download import is_beside_server, with_held_placements
 from planning.names import Pairs, selector
 from planning.plan import HeldPlacement, Plan, Toleration
 
 
-def beside_running_server(plan: Plan, client: Client) -> Plan:
-    """Give the plan in which the Job goes where the volume is attached."""
+def with_volume(plan: Plan, client: Client) -> Plan:
+    """Give the plan for the volume as it is: how many nodes use it, and where it is attached."""
+    return _beside_server(_mounted(plan, client), client)
+
+
+def _mounted(plan: Plan, client: Client) -> Plan:
+    claim = plan.cache.claim
+    if claim is None:
+        return plan
+    return with_mounted_claim(plan, read_claim(client, plan.names.namespace, claim))
+
+
+def _beside_server(plan: Plan, client: Client) -> Plan:
     if not is_beside_server(plan):
         return plan
     names = plan.names
