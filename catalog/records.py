@@ -127,7 +127,8 @@ class Model:
     where none is known. `gated` is None where unknown. `vllm_args` are the makers' flags other than
     those that follow from `weight_format` (mistral stands for the tokenizer mode, config format and
     load format of that name) and from `recommended`. `quantization_block` is the edge of an FP8
-    scaling block or the size of an AWQ or GPTQ group, in elements.
+    scaling block or the size of an AWQ or GPTQ group, in elements. `harmony` tells that vLLM writes
+    and reads OpenAI's Harmony format for it, by a vocabulary that the repository does not hold.
     """
 
     id: str
@@ -147,6 +148,7 @@ class Model:
     recommended: Recommendation
     vllm_args: tuple[str, ...] = ()
     vllm_min: str | None = None
+    harmony: bool = False
     sources: tuple[str, ...]
     confidence: Confidence
     notes: tuple[str, ...] = ()

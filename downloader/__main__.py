@@ -26,6 +26,7 @@ from huggingface_hub.utils import disable_progress_bars, logging
 from downloader.cache import Wanted, is_complete, prune
 from downloader.hub import NO_ACCESS, WEIGHTS, DownloadError, explained, look_up, persist, say
 from downloader.transfer import Download
+from downloader.vocabulary import fetch_vocabulary
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--model", required=True, help="Hugging Face repository")
     parser.add_argument("--revision", required=True, help="commit, or a branch")
     parser.add_argument("--weight-format", required=True, choices=sorted(WEIGHTS))
+    parser.add_argument("--harmony", action="store_true", help="and the Harmony vocabulary")
     parser.add_argument("--prune", action="store_true", help="remove the model's other revisions")
     asked = parser.parse_args()
     wanted = Wanted(model=asked.model, revision=asked.revision, weight_format=asked.weight_format)
@@ -46,6 +48,8 @@ def main() -> int:
                 say(f"{wanted.model} at {wanted.revision} is complete")
             else:
                 _download(wanted)
+            if asked.harmony:
+                fetch_vocabulary(wanted)
             if asked.prune:
                 say(f"removed {prune(wanted) / 1e9:.2f} GB of other revisions")
     except Exception as error:

@@ -100,7 +100,9 @@ def _refusal(error: errors.HfHubHTTPError, wanted: Wanted) -> DownloadError | No
     return DownloadError(code, sentence)
 
 
-def persist(wanted: Wanted, task: Callable[[], T], progress: Callable[[], int]) -> T:
+def persist(
+    wanted: Wanted, task: Callable[[], T], progress: Callable[[], int], source: str | None = None
+) -> T:
     """Repeat a task with growing pauses, as long as it gets further or a few attempts are left."""
     failures, reached = 0, progress()
     while True:
@@ -113,7 +115,9 @@ def persist(wanted: Wanted, task: Callable[[], T], progress: Callable[[], int]) 
             failures, reached = (1 if now > reached else failures + 1), now
             reason = _reason(error)
             if failures > len(PAUSES):
-                sentence = f"no answer from {constants.ENDPOINT} after {failures} attempts"
+                sentence = (
+                    f"no answer from {source or constants.ENDPOINT} after {failures} attempts"
+                )
                 raise DownloadError(HUB_UNREACHABLE, f"{sentence} ({reason})") from None
             say(f"trying again in {PAUSES[failures - 1]:.0f} s ({reason})")
             time.sleep(PAUSES[failures - 1])

@@ -47,6 +47,7 @@ def model_of(checkpoint: Checkpoint) -> Model:
         architecture=shape,
         recommended=Recommendation(context=shape.max_position_embeddings),
         vllm_args=_POOLING if task == "embedding" else (),
+        harmony="GptOssForCausalLM" in (config.texts("architectures") or ()),
         sources=(HUB_SOURCE,),
         confidence="high" if weights.is_counted else "low",
         notes=() if weights.is_counted else ("size from the files: no safetensors header",),

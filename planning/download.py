@@ -14,6 +14,13 @@ from settings.cache import Storage
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 """What the server runs with once the files are there: it asks the Hub nothing."""
 
+ENCODINGS_VARIABLE = "TIKTOKEN_ENCODINGS_BASE"
+"""Where openai_harmony looks for vocabularies; without it, it downloads them (openai/harmony,
+src/tiktoken_ext/public_encodings.rs), which a server without a way out cannot (vllm#22525)."""
+
+ENCODINGS = "encodings"
+"""Folder of the cache that the Job puts the vocabulary in."""
+
 SHARED: frozenset[Storage] = frozenset({"nfs", "csi", "apolo"})
 """Storages that every node reaches at once."""
 
@@ -155,10 +162,13 @@ def _key(plan: Plan) -> str:
 def _args(plan: Plan) -> tuple[str, ...]:
     model = plan.model
     prune = ("--prune",) if plan.cache.prune else ()
+    looked_for = dict(plan.server.env).get(ENCODINGS_VARIABLE)
+    vocabulary = ("--harmony",) if looked_for == f"{plan.cache.path}/{ENCODINGS}" else ()
     return (
         *("--model", model.id),
         *("--revision", model.revision),
         *("--weight-format", model.weight_format),
+        *vocabulary,
         *prune,
     )
 

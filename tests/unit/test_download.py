@@ -227,6 +227,39 @@ def test_time_for_a_download_job_is_refused_where_there_is_none(cache: dict[str,
     assert alone.start.seconds == 900
 
 
+GPT_OSS = {"model": "openai/gpt-oss-120b"}
+H100 = [preset("h100-80", 2)]
+VOCABULARY = "TIKTOKEN_ENCODINGS_BASE"
+
+
+@pytest.mark.parametrize("cache", [{}, NFS])
+def test_a_server_that_cannot_download_its_vocabulary_finds_it_where_the_job_puts_it(
+    cache: dict[str, object],
+) -> None:
+    plan = planned(H100, cache=cache, **GPT_OSS)
+    found = plan_download(plan)
+    assert found is not None
+    assert "--harmony" in found.args
+    assert dict(plan.server.env)[VOCABULARY] == "/models/encodings"
+    assert dict(found.env)["HF_HOME"] == "/models"
+    assert "--harmony" not in download(cache=cache).args
+    assert VOCABULARY not in dict(planned(L4, cache=cache).server.env)
+
+
+def test_a_vocabulary_that_the_stack_brings_is_left_alone() -> None:
+    plan = planned(H100, extraEnv={VOCABULARY: "/opt/encodings"}, **GPT_OSS)
+    found = plan_download(plan)
+    assert found is not None
+    assert "--harmony" not in found.args
+    assert dict(plan.server.env)[VOCABULARY] == "/opt/encodings"
+    assert not [warning for warning in plan.warnings if VOCABULARY in warning]
+
+
+def test_a_server_that_downloads_by_itself_finds_the_vocabulary_as_well() -> None:
+    plan = planned(H100, cache={"enabled": False}, **GPT_OSS)
+    assert VOCABULARY not in dict(plan.server.env)
+
+
 def test_pruning_is_opt_in() -> None:
     assert "--prune" not in download().args
     assert download(cache={"prune": True}).args[-1] == "--prune"
