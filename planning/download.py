@@ -161,7 +161,9 @@ def _key(plan: Plan) -> str:
 
 def _args(plan: Plan) -> tuple[str, ...]:
     model = plan.model
-    prune = ("--prune",) if plan.cache.prune else ()
+    # Other apps may keep their models on any other volume.
+    own = ("--prune-models",) if plan.cache.storage == "pvc" else ()
+    prune = (*own, "--prune") if plan.cache.prune else ()
     looked_for = dict(plan.server.env).get(ENCODINGS_VARIABLE)
     vocabulary = ("--harmony",) if looked_for == f"{plan.cache.path}/{ENCODINGS}" else ()
     return (

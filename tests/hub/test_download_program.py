@@ -2,8 +2,11 @@
 
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -149,6 +152,27 @@ def test_sigterm_ends_it_at_once(hub: HubStandIn, program: Program) -> None:
     process.terminate()
     assert process.wait(timeout=20) == 128 + signal.SIGTERM
     process.communicate()
+
+
+def test_pruning_models_removes_those_that_this_program_completed_once_the_wanted_one_is_there(
+    hub: HubStandIn, program: Program
+) -> None:
+    repository = publish(hub)
+    old = hub.add(replace(repository, id="acme/Old"))
+    other = program.command("--model", old.id)
+    done = subprocess.run(
+        [sys.executable, "-m", "downloader", *other], env=program.environment(), check=False
+    )
+    assert done.returncode == 0
+    foreign = program.cache / "hub" / "models--acme--Foreign" / "blobs" / "abc"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("kept")
+    assert program.run().returncode == 0
+    assert len(list((program.cache / "hub").glob("models--*"))) == 3
+    assert program.run("--prune-models").returncode == 0
+    assert program.found() == expected(repository, HF_FILES)
+    names = {folder.name for folder in (program.cache / "hub").glob("models--*")}
+    assert names == {program.repository.name, "models--acme--Foreign"}
 
 
 def test_pruning_removes_other_revisions_of_the_model_and_nothing_else(

@@ -265,6 +265,17 @@ def test_pruning_is_opt_in() -> None:
     assert download(cache={"prune": True}).args[-1] == "--prune"
 
 
+@pytest.mark.parametrize(
+    ("cache", "removes"),
+    [({}, True), ({"storage": "existingClaim", "claimName": "models"}, False), (NFS, False)],
+)
+def test_other_models_are_removed_from_a_volume_of_the_app_s_own_alone(
+    cache: dict[str, object], removes: bool
+) -> None:
+    assert ("--prune-models" in download(cache={**cache, "prune": True}).args) == removes
+    assert "--prune-models" not in download(cache=cache).args
+
+
 def test_quantities_are_canonical() -> None:
     found = download()
     for quantity in (found.cpu, found.memory, found.memory_limit):
