@@ -24,7 +24,8 @@ from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars, logging
 
 from downloader.cache import Wanted, bytes_in, is_complete, other_models, prune, remove
-from downloader.hub import NO_ACCESS, WEIGHTS, DownloadError, explained, look_up, persist, say
+from downloader.hub import NO_ACCESS, WEIGHTS, DownloadError, explained, look_up, persist
+from downloader.report import say, still
 from downloader.transfer import Download
 from downloader.vocabulary import fetch_vocabulary
 
@@ -68,7 +69,8 @@ def main() -> int:
 
 def _download(wanted: Wanted, *, removes_models: bool) -> None:
     began, token = time.monotonic(), _token()
-    commit, files = persist(wanted, lambda: look_up(wanted, token), lambda: 0)
+    with still(f"asking {constants.ENDPOINT} for the files of {wanted.model}"):
+        commit, files = persist(wanted, lambda: look_up(wanted, token), lambda: 0)
     download = Download(wanted=wanted, commit=commit, files=files, token=token)
     total = sum(remote.size for remote in files)
     say(f"{wanted.model} at {commit}: {len(files)} files, {total / 1e9:.2f} GB")
@@ -95,7 +97,8 @@ def _alone(wanted: Wanted) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("another download of this model is running; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with still("waiting for another download of this model"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             say("the volume knows no locks; going on without")
         yield

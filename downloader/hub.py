@@ -11,6 +11,7 @@ from typing import TypeVar
 from huggingface_hub import HfApi, constants, errors
 
 from downloader.cache import Remote, Wanted
+from downloader.report import say
 
 T = TypeVar("T")
 
@@ -47,11 +48,6 @@ class DownloadError(Exception):
     def __init__(self, code: int, sentence: str) -> None:
         self.code = code
         super().__init__(sentence)
-
-
-def say(text: str) -> None:
-    """Write one line to the log at once."""
-    print(text, flush=True)
 
 
 def choose(paths: list[str], weight_format: str) -> list[str]:

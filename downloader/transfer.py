@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
 import time
 from collections import deque
 from collections.abc import Generator
@@ -35,10 +34,10 @@ from downloader.cache import (
     size_of,
     write,
 )
-from downloader.hub import CORRUPT, DISK_FULL, DownloadError, persist, say
+from downloader.hub import CORRUPT, DISK_FULL, DownloadError, persist
+from downloader.report import repeating, say
 
 WORKERS = 4
-REPORT_SECONDS = 3.0
 RATE_SECONDS = 30.0
 
 LARGEST_OVER_HTTP = 50 * 10**9
@@ -170,25 +169,19 @@ class Download:
 def reporting(download: Download) -> Generator[None]:
     """Write a line about the progress at once and every few seconds."""
     total = sum(remote.size for remote in download.files)
-    ended, seen = threading.Event(), deque([(time.monotonic(), download.done())])
+    seen = deque([(time.monotonic(), download.done())])
 
-    def report() -> None:
-        while not ended.wait(REPORT_SECONDS):
-            now, done = time.monotonic(), download.done()
-            seen.append((now, done))
-            while now - seen[0][0] > RATE_SECONDS:
-                seen.popleft()
-            rate = max(0.0, (done - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else 0.0
-            say(progress_line(done, total, rate))
+    def line() -> str:
+        now, done = time.monotonic(), download.done()
+        seen.append((now, done))
+        while now - seen[0][0] > RATE_SECONDS:
+            seen.popleft()
+        rate = max(0.0, (done - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else 0.0
+        return progress_line(done, total, rate)
 
     say(progress_line(seen[0][1], total, 0))
-    thread = threading.Thread(target=report, daemon=True)
-    thread.start()
-    try:
+    with repeating(line):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def progress_line(done: int, total: int, rate: float) -> str:

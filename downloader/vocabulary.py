@@ -10,7 +10,8 @@ from huggingface_hub.file_download import (
 )
 
 from downloader.cache import Remote, Wanted, is_right
-from downloader.hub import CORRUPT, HUB_UNREACHABLE, DownloadError, persist, say
+from downloader.hub import CORRUPT, HUB_UNREACHABLE, DownloadError, persist
+from downloader.report import say, still
 
 SOURCE = "https://openaipublic.blob.core.windows.net/encodings/"
 VOCABULARY = Remote(
@@ -35,7 +36,8 @@ def fetch_vocabulary(wanted: Wanted) -> None:
     # Another model's download may be under way, and this name is locked with this one's.
     partial = file.with_name(f"{wanted.folder.name}.partial")
     try:
-        persist(wanted, lambda: _transfer(partial), lambda: 0, SOURCE)
+        with still(f"fetching {VOCABULARY.path}"):
+            persist(wanted, lambda: _transfer(partial), lambda: 0, SOURCE)
     except DownloadError as error:
         if error.code != HUB_UNREACHABLE:
             raise
