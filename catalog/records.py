@@ -122,11 +122,13 @@ class Model:
     """A Hugging Face repository that vLLM can serve, at one commit.
 
     `weights_bytes` counts what vLLM puts on all GPUs together, one weight set where a repository
-    holds two. `revision` is a commit sha, or None where none is known. `gated` is None where
-    unknown. `vllm_args` are the makers' flags other than those that follow from `weight_format`
-    (mistral stands for the tokenizer mode, config format and load format of that name) and from
-    `recommended`. `quantization_block` is the edge of an FP8 scaling block or the size
-    of an AWQ or GPTQ group, in elements.
+    holds two; `files_bytes` are those of its files, None where they are taken to be the same: files
+    in float32 are twice that, and vLLM leaves some tensors out. `revision` is a commit sha, or None
+    where none is known. `gated` is None where unknown. `vllm_args` are the makers' flags other than
+    those that follow from `weight_format` (mistral stands for the tokenizer mode, config format and
+    load format of that name) and from `recommended`. `quantization_block` is the edge of an FP8
+    scaling block or the size of an AWQ or GPTQ group, in elements. `harmony` tells that vLLM writes
+    and reads OpenAI's Harmony format for it, by a vocabulary that the repository does not hold.
     """
 
     id: str
@@ -140,11 +142,13 @@ class Model:
     quantization_block: int | None = None
     parameters: int
     weights_bytes: int
+    files_bytes: int | None = None
     weight_format: WeightFormat
     architecture: Architecture
     recommended: Recommendation
     vllm_args: tuple[str, ...] = ()
     vllm_min: str | None = None
+    harmony: bool = False
     sources: tuple[str, ...]
     confidence: Confidence
     notes: tuple[str, ...] = ()
@@ -153,6 +157,11 @@ class Model:
     def name(self) -> str:
         """The first short name, which no other model has."""
         return self.short_names[0]
+
+    @property
+    def download_bytes(self) -> int:
+        """Bytes of the files that are downloaded, kept and read."""
+        return self.weights_bytes if self.files_bytes is None else self.files_bytes
 
     def allows_tensor_parallel(self, size: int) -> bool:
         """Whether vLLM can shard the model over so many GPUs.

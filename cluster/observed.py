@@ -133,11 +133,12 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
             tolerated=tuple(toleration.get("key") for toleration in tolerations),
             limits=limits,
             requests=requests,
-            node_terms=tuple(_node_terms(spec)),
+            node_terms=tuple(node_terms(spec)),
         )
 
 
-def _node_terms(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
+def node_terms(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """Give the labels of nodes that a pod's node affinity requires, any one entry of them."""
     affinity: dict[str, Any] = spec.get("affinity") or {}
     of_nodes: dict[str, Any] = affinity.get("nodeAffinity") or {}
     required: dict[str, Any] = of_nodes.get("requiredDuringSchedulingIgnoredDuringExecution") or {}

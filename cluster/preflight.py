@@ -33,6 +33,7 @@ from cluster.storage import (
     with_own_namespace,
 )
 from cluster.storage_classes import class_mistakes, class_warnings, read_storage_classes
+from cluster.volume import with_volume
 from planning.cache import with_held_claim
 from planning.errors import PlanError
 from planning.named_secrets import named_secrets
@@ -76,7 +77,7 @@ def inspect(plan: Plan) -> Findings:
 def _findings(plan: Plan, client: Client) -> Findings:
     mistakes: list[Mistake] = []
     warnings: list[str] = []
-    for check in (_replicas, _namespace, _owner, _secrets, _way_in, _classes, _claims, _nodes):
+    for check in _CHECKS:
         try:
             plan, wrong, doubtful = check(plan, client)
         except ApiError as error:
@@ -144,6 +145,10 @@ def _claims(plan: Plan, client: Client) -> _Checked:
     return with_held_claim(plan, own), mistakes, list(claim_warnings(plan, own))
 
 
+def _volume(plan: Plan, client: Client) -> _Checked:
+    return with_volume(plan, client), (), ()
+
+
 def _nodes(plan: Plan, client: Client) -> _Checked:
     nodes = plan.placement.nodes
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
@@ -153,6 +158,19 @@ def _nodes(plan: Plan, client: Client) -> _Checked:
         running = read_replicas(client, plan.names.namespace, plan.names.server)
         warnings += switch_warnings(plan, running)
     return plan, mistakes, warnings
+
+
+_CHECKS = (
+    _replicas,
+    _namespace,
+    _owner,
+    _secrets,
+    _way_in,
+    _classes,
+    _claims,
+    _volume,
+    _nodes,
+)
 
 
 def _absent(plan: Plan, client: Client, *, without_scaler: bool) -> Iterator[NamedNamespace]:

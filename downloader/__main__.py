@@ -23,9 +23,11 @@ from contextlib import contextmanager
 from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars, logging
 
-from downloader.cache import Wanted, is_complete, prune
-from downloader.hub import NO_ACCESS, WEIGHTS, DownloadError, explained, look_up, persist, say
+from downloader.cache import Wanted, bytes_in, is_complete, other_models, prune, remove
+from downloader.hub import NO_ACCESS, WEIGHTS, DownloadError, explained, look_up, persist
+from downloader.report import say, still
 from downloader.transfer import Download
+from downloader.vocabulary import fetch_vocabulary
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -36,6 +38,8 @@ def main() -> int:
     parser.add_argument("--model", required=True, help="Hugging Face repository")
     parser.add_argument("--revision", required=True, help="commit, or a branch")
     parser.add_argument("--weight-format", required=True, choices=sorted(WEIGHTS))
+    parser.add_argument("--harmony", action="store_true", help="and the Harmony vocabulary")
+    parser.add_argument("--prune-models", action="store_true", help="remove other models")
     parser.add_argument("--prune", action="store_true", help="remove the model's other revisions")
     asked = parser.parse_args()
     wanted = Wanted(model=asked.model, revision=asked.revision, weight_format=asked.weight_format)
@@ -45,7 +49,13 @@ def main() -> int:
             if is_complete(wanted):
                 say(f"{wanted.model} at {wanted.revision} is complete")
             else:
-                _download(wanted)
+                _download(wanted, removes_models=asked.prune_models)
+            if asked.harmony:
+                fetch_vocabulary(wanted)
+            if asked.prune_models:
+                others = other_models(wanted)
+                say(f"removed {bytes_in(others) / 1e9:.2f} GB of other models")
+                remove(others)
             if asked.prune:
                 say(f"removed {prune(wanted) / 1e9:.2f} GB of other revisions")
     except Exception as error:
@@ -57,14 +67,15 @@ def main() -> int:
     return 0
 
 
-def _download(wanted: Wanted) -> None:
+def _download(wanted: Wanted, *, removes_models: bool) -> None:
     began, token = time.monotonic(), _token()
-    commit, files = persist(wanted, lambda: look_up(wanted, token), lambda: 0)
+    with still(f"asking {constants.ENDPOINT} for the files of {wanted.model}"):
+        commit, files = persist(wanted, lambda: look_up(wanted, token), lambda: 0)
     download = Download(wanted=wanted, commit=commit, files=files, token=token)
     total = sum(remote.size for remote in files)
     say(f"{wanted.model} at {commit}: {len(files)} files, {total / 1e9:.2f} GB")
     (wanted.folder / "blobs").mkdir(parents=True, exist_ok=True)
-    download.check_space()
+    download.make_room(removes_models=removes_models)
     download.run()
     say(f"complete and verified after {time.monotonic() - began:.0f} s")
 
@@ -86,7 +97,8 @@ def _alone(wanted: Wanted) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("another download of this model is running; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with still("waiting for another download of this model"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             say("the volume knows no locks; going on without")
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -105,3 +105,22 @@ def prune(wanted: Wanted) -> int:
             freed += size_of(blob)
             blob.unlink()
     return freed
+
+
+def other_models(wanted: Wanted) -> list[Path]:
+    """Folders of other models that this program has completed; those of others bear no marker."""
+    folders = sorted(Path(constants.HF_HUB_CACHE).glob("models--*"))
+    return [f for f in folders if f != wanted.folder and any(f.glob("complete/*.json"))]
+
+
+def bytes_in(folders: Iterable[Path]) -> int:
+    """Bytes of the files in folders; a link counts for nothing."""
+    files = (file for folder in folders for file in folder.rglob("*"))
+    return sum(size_of(file) for file in files if file.is_file() and not file.is_symlink())
+
+
+def remove(folders: Iterable[Path]) -> None:
+    """Remove folders, their markers first, so that what is left of one is not taken for whole."""
+    for folder in folders:
+        shutil.rmtree(folder / "complete")
+        shutil.rmtree(folder)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from huggingface_hub import HfApi, constants, errors
 
 from downloader.cache import Remote, Wanted
+from downloader.report import say
 
 T = TypeVar("T")
 
@@ -47,11 +48,6 @@ class DownloadError(Exception):
     def __init__(self, code: int, sentence: str) -> None:
         self.code = code
         super().__init__(sentence)
-
-
-def say(text: str) -> None:
-    """Write one line to the log at once."""
-    print(text, flush=True)
 
 
 def choose(paths: list[str], weight_format: str) -> list[str]:
@@ -100,7 +96,9 @@ def _refusal(error: errors.HfHubHTTPError, wanted: Wanted) -> DownloadError | No
     return DownloadError(code, sentence)
 
 
-def persist(wanted: Wanted, task: Callable[[], T], progress: Callable[[], int]) -> T:
+def persist(
+    wanted: Wanted, task: Callable[[], T], progress: Callable[[], int], source: str | None = None
+) -> T:
     """Repeat a task with growing pauses, as long as it gets further or a few attempts are left."""
     failures, reached = 0, progress()
     while True:
@@ -113,7 +111,9 @@ def persist(wanted: Wanted, task: Callable[[], T], progress: Callable[[], int]) 
             failures, reached = (1 if now > reached else failures + 1), now
             reason = _reason(error)
             if failures > len(PAUSES):
-                sentence = f"no answer from {constants.ENDPOINT} after {failures} attempts"
+                sentence = (
+                    f"no answer from {source or constants.ENDPOINT} after {failures} attempts"
+                )
                 raise DownloadError(HUB_UNREACHABLE, f"{sentence} ({reason})") from None
             say(f"trying again in {PAUSES[failures - 1]:.0f} s ({reason})")
             time.sleep(PAUSES[failures - 1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
 import time
 from collections import deque
 from collections.abc import Generator
@@ -25,11 +24,20 @@ from huggingface_hub.utils import (
     build_hf_headers,  # pyright: ignore[reportUnknownVariableType] - the hub leaves its type open
 )
 
-from downloader.cache import Remote, Wanted, is_right, size_of, write
-from downloader.hub import CORRUPT, DISK_FULL, DownloadError, persist, say
+from downloader.cache import (
+    Remote,
+    Wanted,
+    bytes_in,
+    is_right,
+    other_models,
+    remove,
+    size_of,
+    write,
+)
+from downloader.hub import CORRUPT, DISK_FULL, DownloadError, persist
+from downloader.report import repeating, say
 
 WORKERS = 4
-REPORT_SECONDS = 3.0
 RATE_SECONDS = 30.0
 
 LARGEST_OVER_HTTP = 50 * 10**9
@@ -67,15 +75,35 @@ class Download:
         """Bytes of all files that are on disk."""
         return sum(self.bytes_of(remote) for remote in self.files)
 
-    def check_space(self) -> None:
-        """End before the first byte when the volume cannot take the last."""
+    def make_room(self, *, removes_models: bool) -> None:
+        """End before the first byte when the volume cannot take the last.
+
+        Other models go first where they may: their server, should it still run, has loaded them.
+
+        Raises:
+            DownloadError: the volume is too small.
+        """
+        missing, free = self._space()
+        others = other_models(self.wanted) if missing > free else []
+        held = bytes_in(others) / 1e9
+        if others and removes_models:
+            say(f"removing {held:.2f} GB of other models, since the volume has no room beside them")
+            remove(others)
+            others = []
+            missing, free = self._space()
+        if missing > free:
+            need = f"{missing / 1e9:.1f} GB are missing and {free / 1e9:.1f} GB are free"
+            sentence = f"the volume of the cache is too small: {need}; raise cache.size"
+            if others:
+                sentence += f", or remove the {held:.1f} GB of other models (cache.prune does so "
+                sentence += "on a pvc)"
+            raise DownloadError(DISK_FULL, sentence)
+
+    def _space(self) -> tuple[int, int]:
         usage = shutil.disk_usage(self.wanted.folder)
         missing = sum(remote.size for remote in self.files) - self.done()
         # A few network file systems report a size of 0.
-        if usage.total and missing > usage.free:
-            need = f"{missing / 1e9:.1f} GB are missing and {usage.free / 1e9:.1f} GB are free"
-            sentence = f"the volume of the cache is too small: {need}; raise cache.size"
-            raise DownloadError(DISK_FULL, sentence)
+        return missing, usage.free if usage.total else missing
 
     def run(self) -> None:
         """Fetch all files, some at a time, and mark the revision as complete."""
@@ -141,25 +169,19 @@ class Download:
 def reporting(download: Download) -> Generator[None]:
     """Write a line about the progress at once and every few seconds."""
     total = sum(remote.size for remote in download.files)
-    ended, seen = threading.Event(), deque([(time.monotonic(), download.done())])
+    seen = deque([(time.monotonic(), download.done())])
 
-    def report() -> None:
-        while not ended.wait(REPORT_SECONDS):
-            now, done = time.monotonic(), download.done()
-            seen.append((now, done))
-            while now - seen[0][0] > RATE_SECONDS:
-                seen.popleft()
-            rate = max(0.0, (done - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else 0.0
-            say(progress_line(done, total, rate))
+    def line() -> str:
+        now, done = time.monotonic(), download.done()
+        seen.append((now, done))
+        while now - seen[0][0] > RATE_SECONDS:
+            seen.popleft()
+        rate = max(0.0, (done - seen[0][1]) / (now - seen[0][0])) if len(seen) > 1 else 0.0
+        return progress_line(done, total, rate)
 
     say(progress_line(seen[0][1], total, 0))
-    thread = threading.Thread(target=report, daemon=True)
-    thread.start()
-    try:
+    with repeating(line):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def progress_line(done: int, total: int, rate: float) -> str:

@@ -86,7 +86,7 @@ def _container(plan: Plan, token: Token | None, api_keys: ApiKeys | None) -> Con
         ),
         security_context=container_security_args(),
         startup_probe=_probe(
-            plan.start.seconds // _PROBE_PERIOD_SECONDS + 1, _PROBE_PERIOD_SECONDS
+            plan.start.on_node_seconds // _PROBE_PERIOD_SECONDS + 1, _PROBE_PERIOD_SECONDS
         ),
         # Peers kill after 15 to 270 s of silence; a server under full load answers late.
         liveness_probe=_probe(5, 10),

@@ -7,45 +7,51 @@ import math
 from dataclasses import replace
 
 from catalog.records import Model
+from planning.download import has_download
 from planning.errors import PlanError
 from planning.names import Names, Pairs
 from planning.plan import Plan
 from planning.pod_security import pod_security
+from planning.rollout import plan_rollout
 from planning.units import GIB, amount
 from planning.volumes import Cache, CsiVolume, HeldClaim, HostPathVolume, NfsVolume, Volume
 from settings.cache import Cache as CacheSettings
+from settings.cache import Storage
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
 CACHE_PATH = "/models"
 """Where the cache is mounted; HF_HOME points here."""
 
+_SHARED = "ReadWriteMany"
 _APOLO = "platform.apolo.us"
 _BUNDLES = "llm_bundles"
 
 
-def cache_size(weights_bytes: int) -> str:
+def cache_size(files_bytes: int) -> str:
     """Give the cache's size: a model's files, a second revision beside them, and a tenth spare."""
-    return f"{math.ceil(weights_bytes * 2.1 / GIB / 10) * 10}Gi"
+    return f"{math.ceil(files_bytes * 2.1 / GIB / 10) * 10}Gi"
 
 
 def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
     """Turn the storage that the stack asks for into what a pod mounts.
 
     Raises:
-        PlanError: it does not hold the model.
+        PlanError: it does not hold the model, or has no download Job where one is given time.
     """
     asked = settings.cache
     kind = asked.kind
-    if kind == "none" and asked.size and amount(asked.size) < model.weights_bytes:
+    if settings.rollout.download_seconds is not None and not has_download(kind):
+        raise PlanError(_no_job(kind))
+    if kind == "none" and asked.size and amount(asked.size) < model.download_bytes:
         raise PlanError(_too_small(asked.size, model))
     claims = {"pvc": names.cache, "existingClaim": asked.claim_name}
     return Cache(
         storage=kind,
         claim=claims.get(kind),
-        size=asked.size or cache_size(model.weights_bytes),
+        size=asked.size or cache_size(model.download_bytes),
         size_is_asked=asked.size is not None,
-        files_bytes=model.weights_bytes,
+        files_bytes=model.download_bytes,
         storage_class=asked.storage_class,
         access_mode=asked.access_mode,
         retain=asked.retain and kind == "pvc",
@@ -57,6 +63,16 @@ def plan_cache(model: Model, names: Names, settings: StackSettings) -> Cache:
         path=CACHE_PATH,
         kept=None,
         pod_security=pod_security(kind),
+        download_seconds=settings.rollout.download_seconds,
+    )
+
+
+def _no_job(kind: Storage) -> Mistake:
+    return Mistake(
+        key="rollout.downloadSeconds",
+        wrong=f"is set with the cache.storage {kind}",
+        rule="there the server's pod downloads by itself, before any Job could",
+        remedy="remove it; rollout.startSeconds covers the download there",
     )
 
 
@@ -64,7 +80,7 @@ def _too_small(size: str, model: Model) -> Mistake:
     """Refuse a limit that evicts each pod before it has its files, without a sign in the pod."""
     return Mistake(
         key="cache.size",
-        wrong=f"{size} is less than the {model.weights_bytes / GIB:.1f} GiB of the model's files",
+        wrong=f"{size} is less than the {model.download_bytes / GIB:.1f} GiB of the model's files",
         rule="without storage it limits what a pod downloads, which is evicted beyond that",
         remedy="raise it or remove it",
     )
@@ -82,6 +98,26 @@ def with_held_claim(plan: Plan, held: HeldClaim | None) -> Plan:
     if cache.storage == "pvc":
         return plan if cache.size_is_asked else _with(plan, replace(cache, size=held.size))
     return _with(plan, replace(cache, kept=held)) if held.stack == plan.names.stack else plan
+
+
+def with_mounted_claim(plan: Plan, mounted: HeldClaim | None) -> Plan:
+    """Let a plan use what a claim that somebody else made can do: whether several nodes read it.
+
+    Args:
+        plan: the plan.
+        mounted: the claim that the pods mount, None where there is none yet.
+    """
+    cache = plan.cache
+    if mounted is None or cache.storage != "existingClaim" or _SHARED not in mounted.access_modes:
+        return plan
+    rollout = plan_rollout(
+        plan.server.max_replicas,
+        placement=plan.placement,
+        shared_cache=True,
+        start=plan.start,
+        drain=plan.drain,
+    )
+    return replace(plan, cache=replace(cache, access_mode=_SHARED), rollout=rollout)
 
 
 def _with(plan: Plan, cache: Cache) -> Plan:

@@ -10,6 +10,9 @@ from planning.checkpoint import Checkpoint, Json, Tensor, UnsupportedModelError,
 LONGEST_HEADER = 100_000_000
 """Bytes; the limit of the safetensors library, which guards against other kinds of file."""
 
+_LENGTH = 8
+"""Bytes that give the length of the header, at the start of a safetensors file."""
+
 
 def read_folder(folder: Path) -> Checkpoint:
     """The checkpoint of a folder with config.json or params.json and its weights.
@@ -30,7 +33,7 @@ def read_folder(folder: Path) -> Checkpoint:
         model=folder.name,
         commit=None,
         weights=weights,
-        size=sum(max(sizes[name], _end(found)) for name, found in tensors.items()),
+        size=sum(max(sizes[name], _whole(folder / name, found)) for name, found in tensors.items()),
         tensors=tuple(t for found in tensors.values() if is_read for t in found or ()),
         config=_read_json(folder / checkpoint.CONFIG),
         params=_read_json(folder / checkpoint.MISTRAL_CONFIG),
@@ -67,7 +70,7 @@ def _header(path: Path, weights: WeightSet) -> tuple[Tensor, ...] | None:
     if weights.format == "pytorch":
         return None
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+        length = int.from_bytes(file.read(_LENGTH), "little")
         if not 2 <= length <= LONGEST_HEADER:
             return None
         text = file.read(length)
@@ -87,5 +90,10 @@ def _tensor(name: str, entry: dict[str, object]) -> Tensor:
     return Tensor(name, str(entry["dtype"]), tuple(cast("list[int]", entry["shape"])), (start, end))
 
 
-def _end(tensors: tuple[Tensor, ...] | None) -> int:
-    return max((tensor.offsets[1] for tensor in tensors or ()), default=0)
+def _whole(path: Path, tensors: tuple[Tensor, ...] | None) -> int:
+    """Bytes of a safetensors file that is not cut off: its header and what that describes."""
+    if tensors is None:
+        return 0
+    with path.open("rb") as file:
+        header = _LENGTH + int.from_bytes(file.read(_LENGTH), "little")
+    return header + max((tensor.offsets[1] for tensor in tensors), default=0)

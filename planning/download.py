@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from planning.names import Pairs
-from planning.plan import Plan, Toleration
+from planning.plan import HeldPlacement, Plan, Toleration
 from planning.rollout import download_seconds, image_seconds
 from settings.cache import Storage
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 """What the server runs with once the files are there: it asks the Hub nothing."""
+
+ENCODINGS_VARIABLE = "TIKTOKEN_ENCODINGS_BASE"
+"""Where openai_harmony looks for vocabularies; without it, it downloads them (openai/harmony,
+src/tiktoken_ext/public_encodings.rs), which a server without a way out cannot (vllm#22525)."""
+
+ENCODINGS = "encodings"
+"""Folder of the cache that the Job puts the vocabulary in."""
 
 SHARED: frozenset[Storage] = frozenset({"nfs", "csi", "apolo"})
 """Storages that every node reaches at once."""
@@ -67,10 +75,10 @@ def has_download(storage: Storage) -> bool:
 
 def plan_download(plan: Plan) -> Download | None:
     """Plan the Job; None where vLLM downloads by itself."""
-    cache, placement = plan.cache, plan.placement
+    cache = plan.cache
     if not has_download(cache.storage):
         return None
-    beside = cache.storage in CLAIMS and cache.access_mode == "ReadWriteOnce"
+    where = _where(plan)
     return Download(
         name=f"{plan.names.app[:_NAME].rstrip('-')}-download-{_key(plan)}",
         args=_args(plan),
@@ -80,14 +88,68 @@ def plan_download(plan: Plan) -> Download | None:
         cpu="500m",
         memory="1Gi",
         memory_limit="4Gi",
-        node_selector=placement.node_selector if beside else (),
-        node_affinity=placement.node_affinity if beside else (),
-        tolerations=placement.tolerations if beside else (),
-        beside_server=beside,
+        node_selector=where.node_selector,
+        node_affinity=where.node_affinity,
+        tolerations=where.tolerations,
+        beside_server=is_beside_server(plan),
         attempts=ATTEMPTS,
-        deadline_seconds=plan.start.override
-        or image_seconds() + SLACK * download_seconds(cache.files_bytes),
+        deadline_seconds=_deadline_seconds(plan),
     )
+
+
+def is_beside_server(plan: Plan) -> bool:
+    """Whether the Job's pod has to be where the server is, since one node holds the volume."""
+    return plan.cache.storage in CLAIMS and not plan.cache.is_shared
+
+
+def with_held_placements(
+    plan: Plan, server: HeldPlacement | None, jobs: Sequence[HeldPlacement]
+) -> Plan:
+    """Let the Job follow a server that may be in another pool than the planned one.
+
+    Of what a change of pool leaves in the cluster, the Job still tells of it once the server has
+    moved: it is as much as another `up` has to know to plan the same Job again.
+
+    Args:
+        plan: the plan.
+        server: of the Deployment, None where there is none.
+        jobs: of the download Jobs.
+    """
+    if server is None or not is_beside_server(plan):
+        return plan
+    planned = (plan.placement.node_selector, plan.placement.node_affinity)
+    held = {(found.node_selector, found.node_affinity) for found in (server, *jobs)}
+    return plan if held == {planned} else replace(plan, moves_from=server)
+
+
+def _where(plan: Plan) -> HeldPlacement:
+    """Place the Job's pod.
+
+    The first pod with a volume decides where that is made, so that it goes to the server's pool.
+    Later the server's node, or the volume itself, says where it is, whatever its pool.
+    """
+    placement = plan.placement
+    if not is_beside_server(plan):
+        return HeldPlacement(
+            node_selector=placement.stack_selector,
+            node_affinity=(),
+            tolerations=placement.stack_tolerations,
+        )
+    if plan.moves_from is None:
+        return HeldPlacement(
+            node_selector=placement.node_selector,
+            node_affinity=placement.node_affinity,
+            tolerations=placement.tolerations,
+        )
+    tolerated = (*placement.every_toleration, *plan.moves_from.tolerations)
+    return HeldPlacement(
+        node_selector=(), node_affinity=(), tolerations=tuple(dict.fromkeys(tolerated))
+    )
+
+
+def _deadline_seconds(plan: Plan) -> int:
+    planned = image_seconds() + SLACK * download_seconds(plan.cache.files_bytes)
+    return plan.start.node_seconds + (plan.cache.download_seconds or planned)
 
 
 def _key(plan: Plan) -> str:
@@ -99,11 +161,16 @@ def _key(plan: Plan) -> str:
 
 def _args(plan: Plan) -> tuple[str, ...]:
     model = plan.model
-    prune = ("--prune",) if plan.cache.prune else ()
+    # Other apps may keep their models on any other volume.
+    own = ("--prune-models",) if plan.cache.storage == "pvc" else ()
+    prune = (*own, "--prune") if plan.cache.prune else ()
+    looked_for = dict(plan.server.env).get(ENCODINGS_VARIABLE)
+    vocabulary = ("--harmony",) if looked_for == f"{plan.cache.path}/{ENCODINGS}" else ()
     return (
         *("--model", model.id),
         *("--revision", model.revision),
         *("--weight-format", model.weight_format),
+        *vocabulary,
         *prune,
     )
 

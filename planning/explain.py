@@ -148,11 +148,12 @@ def _headline(plan: Plan) -> str:
 
 
 def _parts(start: StartBudget) -> str:
+    node = f"node {start.node_seconds}, " if start.node_seconds else ""
     if start.override is not None:
-        return "rollout.startSeconds"
+        return f"{node}rollout.startSeconds"
     download = f"download {start.download_seconds}, " if start.download_seconds else ""
     return (
-        f"image {start.image_seconds}, {download}"
+        f"{node}image {start.image_seconds}, {download}"
         f"load {start.load_seconds}, warm-up {start.warm_up_seconds}"
     )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from catalog.records import Gpu
 from planning.fit import Candidate
 from planning.names import Pairs
 from planning.plan import Placement, Toleration
 from settings.models import Preset, StackSettings
+from settings.models import Toleration as AskedToleration
 
 AMD_DEVICE_GROUPS = (44, 109)
 """Groups that own /dev/dri and /dev/kfd on Ubuntu 22.04: video and render.
@@ -37,7 +40,10 @@ def plan_placement(chosen: Candidate, settings: StackSettings) -> Placement:
         shared_memory="2Gi" if sized.tensor_parallel == 1 else "16Gi",
         node_selector=pools[0] if len(pools) == 1 else (),
         node_affinity=pools if len(pools) > 1 else (),
-        tolerations=_tolerations(preset, settings),
+        tolerations=_tolerations([preset], settings),
+        stack_selector=tuple(sorted(settings.node_selector.items())),
+        stack_tolerations=_tolerations([], settings),
+        every_toleration=_tolerations(settings.presets, settings),
         priority_class=settings.priority_class,
         runtime_class=settings.runtime_class,
         device_groups=_device_groups(preset, gpu),
@@ -55,9 +61,10 @@ def _selectors(preset: Preset, settings: StackSettings) -> tuple[Pairs, ...]:
     )
 
 
-def _tolerations(preset: Preset, settings: StackSettings) -> tuple[Toleration, ...]:
+def _tolerations(presets: Iterable[Preset], settings: StackSettings) -> tuple[Toleration, ...]:
     """Those of every pool and of the stack, each once: a pod may go to any of the pools."""
-    given = [toleration for pool in preset.node_pools for toleration in pool.tolerations]
+    pools = (pool for preset in presets for pool in preset.node_pools)
+    given: list[AskedToleration] = [t for pool in pools for t in pool.tolerations]
     made = (
         Toleration(
             key=toleration.key,

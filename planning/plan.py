@@ -91,6 +91,8 @@ class Placement:
     the number of such replicas that the pool holds, None where nobody has said it.
     `device_groups` are numbers of the groups that own the GPU's devices on the node, and
     `takes_shared_gpus` tells that the stack insists on a node that shares a GPU among pods.
+    `stack_selector` and `stack_tolerations` are the stack's own, without those of any pool, and
+    `every_toleration` those of the stack and of the pools of all its presets.
     """
 
     preset: str
@@ -111,11 +113,23 @@ class Placement:
     hourly_price: float
     nodes: int = 1
     node_affinity: tuple[Pairs, ...] = ()
+    stack_selector: Pairs = ()
+    stack_tolerations: tuple[Toleration, ...] = ()
+    every_toleration: tuple[Toleration, ...] = ()
 
     @property
     def selectors(self) -> tuple[Pairs, ...]:
         """Labels of the nodes that may take the pod, one entry for each pool."""
         return self.node_affinity or (self.node_selector,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPlacement:
+    """Where the pods of a Deployment or Job that the cluster holds may go, as in `Placement`."""
+
+    node_selector: Pairs
+    node_affinity: tuple[Pairs, ...]
+    tolerations: tuple[Toleration, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +153,13 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartBudget:
-    """Seconds that a pod may take from creation to its first answer, and what they are made of."""
+    """Seconds that a pod may take from creation to its first answer, and what they are made of.
 
+    `node_seconds` are those of a node that is not there yet, and `override` takes the place of the
+    others.
+    """
+
+    node_seconds: int = 0
     image_seconds: int
     download_seconds: int
     load_seconds: int
@@ -149,7 +168,12 @@ class StartBudget:
 
     @property
     def seconds(self) -> int:
-        """The budget that probes, deadlines and Pulumi's timeouts share."""
+        """The budget that deadlines and Pulumi's timeouts share."""
+        return self.node_seconds + self.on_node_seconds
+
+    @property
+    def on_node_seconds(self) -> int:
+        """What is left of it once the pod has a node, where the startup probe begins."""
         if self.override is not None:
             return self.override
         return self.image_seconds + self.download_seconds + self.load_seconds + self.warm_up_seconds
@@ -196,6 +220,8 @@ class Plan:
     """Everything that components need; the same settings and facts give the same plan.
 
     `keep_namespace` tells that the stack made its namespace and no longer wants to: it stays.
+    `moves_from` is the server's placement in the cluster where the volume of the cache may be
+    attached in another pool than the planned one, None where it is not.
     """
 
     names: Names
@@ -216,6 +242,7 @@ class Plan:
     auth: Auth
     token: TokenSecret | None
     cluster: Cluster
+    moves_from: HeldPlacement | None = None
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]

@@ -14,7 +14,7 @@ IMAGE_BYTES_PER_SECOND = 100 * 10**6
 """Assumption: a node pulls from a registry at 100 MB/s, unpacking included."""
 
 DOWNLOAD_BYTES_PER_SECOND = 50 * 10**6
-"""Assumption: a model comes from the Hub at 50 MB/s; slower networks set rollout.startSeconds."""
+"""Assumption: a model comes from the Hub at 50 MB/s; rollout.downloadSeconds allows for less."""
 
 LOAD_BYTES_PER_SECOND = 200 * 10**6
 """Assumption: weights come from a network volume at 200 MB/s."""
@@ -45,19 +45,21 @@ def download_seconds(files_bytes: int) -> int:
 
 
 def start_budget(
-    weights_bytes: int, *, override: int | None, downloads: bool = True
+    files_bytes: int, *, override: int | None, downloads: bool = True, node_seconds: int = 0
 ) -> StartBudget:
     """Compute the seconds from a pod's creation to its first answer, on an empty node and cache.
 
     Args:
-        weights_bytes: bytes that are downloaded and loaded.
+        files_bytes: bytes that are downloaded and loaded.
         override: seconds that the stack config asks for instead.
         downloads: whether the pod fetches the files itself, and no Job before it.
+        node_seconds: that a node may take to come.
     """
     return StartBudget(
+        node_seconds=node_seconds,
         image_seconds=image_seconds(),
-        download_seconds=download_seconds(weights_bytes) if downloads else 0,
-        load_seconds=math.ceil(weights_bytes / LOAD_BYTES_PER_SECOND),
+        download_seconds=download_seconds(files_bytes) if downloads else 0,
+        load_seconds=math.ceil(files_bytes / LOAD_BYTES_PER_SECOND),
         warm_up_seconds=WARM_UP_SECONDS,
         override=override,
     )

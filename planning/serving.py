@@ -8,7 +8,7 @@ from catalog.flags import load_flags
 from catalog.records import Model
 from planning.api_keys import api_key_args, api_key_mistakes
 from planning.cache import CACHE_PATH
-from planning.download import OFFLINE, has_download
+from planning.download import ENCODINGS, ENCODINGS_VARIABLE, OFFLINE, has_download
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
 from planning.errors import PlanError
 from planning.fit import Candidate
@@ -57,8 +57,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
         raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
-    offline = OFFLINE if has_download(settings.cache.kind) else {}
-    paths = {"HF_HOME": CACHE_PATH, "HOME": HOME, "USER": _USER, **offline}
+    paths = {"HF_HOME": CACHE_PATH, "HOME": HOME, "USER": _USER, **_offline(model, settings)}
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,
@@ -73,6 +72,15 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
         drain=drain,
         warnings=_warnings(command, settings, paths),
     )
+
+
+def _offline(model: Model, settings: StackSettings) -> dict[str, str]:
+    """Variables of a server whose files a Job has put into the cache."""
+    if not has_download(settings.cache.kind):
+        return {}
+    if not model.harmony or ENCODINGS_VARIABLE in settings.extra_env:
+        return OFFLINE
+    return {**OFFLINE, ENCODINGS_VARIABLE: f"{CACHE_PATH}/{ENCODINGS}"}
 
 
 def _request(

@@ -117,9 +117,10 @@ def _scaling(
 
 def _start(model: Model, cache: Cache, settings: StackSettings) -> StartBudget:
     return start_budget(
-        model.weights_bytes,
+        model.download_bytes,
         override=settings.rollout.start_seconds,
         downloads=not has_download(cache.storage),
+        node_seconds=settings.rollout.node_seconds,
     )
 
 

@@ -65,6 +65,7 @@ class Cache:
     `size` is a Kubernetes quantity. A claim keeps the size it was made with unless the stack asks
     for another, so that a smaller model does not shrink it. `kept` is a claim of this stack's that
     is no longer mounted. `pod_security` is the strictest level that admits the volume.
+    `download_seconds` is what the stack gives the download Job, None for the planned time.
     """
 
     storage: Storage
@@ -83,6 +84,7 @@ class Cache:
     path: str
     kept: HeldClaim | None
     pod_security: PodSecurity
+    download_seconds: int | None = None
 
     @property
     def is_shared(self) -> bool:

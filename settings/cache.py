@@ -47,7 +47,8 @@ class Cache(Section):
     )
     prune: bool = Field(
         default=False,
-        description="remove the model's other revisions once the wanted one is there",
+        description="remove the model's other revisions once the wanted one is there, and on a "
+        "`pvc` other models, before that if there is no room beside them",
     )
     claim_name: DnsSubdomain | None = Field(
         default=None, description="`existingClaim`: a claim in the app's namespace"

@@ -161,8 +161,20 @@ class Rollout(Section):
     start_seconds: int | None = Field(
         default=None,
         ge=10,
-        description="until a pod must answer, and a download must be done; "
-        "default: planned from what is fetched and loaded",
+        description="until a pod that has a node must answer; "
+        "default: planned from what it fetches and loads",
+    )
+    download_seconds: int | None = Field(
+        default=None,
+        ge=10,
+        description="until the download Job must be done; default: planned from the files",
+    )
+    node_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=7200,
+        description="that a cluster autoscaler may take to add a node, such as 600 for GPUs; "
+        "added to what a start, a rollout and a download may take",
     )
     drain_seconds: int | None = Field(
         default=None,

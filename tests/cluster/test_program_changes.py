@@ -143,7 +143,7 @@ def test_a_download_that_failed_is_tried_again_by_the_next_up_and_then_the_serve
         namespace={"name": "llm-failed"},
         cache={"storageClass": "standard", "retain": False},
         # For the download that ends well too, which a busy machine delays.
-        rollout={"startSeconds": 30},
+        rollout={"downloadSeconds": 30},
     )
     pool = "--selector=nvidia.com/gpu.product=NVIDIA-L4"
     sandbox.kubectl("cordon", pool)

@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
+from settings.preset_files import read_presets
 from tests.cluster.sandboxes import Sandbox
-from tests.cluster.test_program_core import NVIDIA, TOKEN, Deployed, new_project
+from tests.cluster.test_program_core import AMD, NVIDIA, TOKEN, Deployed, new_project
+from tests.program.recording import ROOT
 
 pytestmark = pytest.mark.cluster
 
 OTHER_REVISION = "b" * 40
+A10G = "nvidia-a10g-1"
+POOLS: dict[str, dict[str, str]] = {
+    preset["name"]: preset["pool"]["nodeSelector"]
+    for preset in read_presets(str(ROOT / "presets/sandbox.yaml"))
+}
 ONE_NODE = (
     ("preset", NVIDIA),
     ("autoscaling", '{"enabled": false}'),
@@ -97,3 +104,16 @@ def test_a_new_token_makes_another_job_while_the_old_one_is_there(deployed: Depl
     assert new["uid"] != old["uid"]
     assert new["name"].rpartition("-")[0] == old["name"].rpartition("-")[0]
     assert new["creationTimestamp"] >= old["creationTimestamp"]
+
+
+@pytest.mark.parametrize("preset", [A10G, AMD, NVIDIA])
+def test_a_move_to_another_pool_fills_the_volume_where_it_is_attached_and_then_rolls(
+    deployed: Deployed, preset: str
+) -> None:
+    server = deployed.running_pod()["spec"]["nodeName"]
+    deployed.project.succeed("config", "set", "preset", preset)
+    deployed.project.up()
+    assert download_pod(deployed)["spec"]["nodeName"] == server
+    labels = deployed.node_labels(deployed.running_pod())
+    assert labels.items() >= POOLS[preset].items()
+    deployed.project.expect_no_changes()

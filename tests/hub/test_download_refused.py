@@ -108,6 +108,34 @@ def test_a_volume_that_is_too_small_is_noticed_before_the_first_byte(
     assert not [path for path in hub.paths() if "storage" in path]
 
 
+OLD_MODEL = (
+    "for model in Old Foreign; do mkdir -p hub/models--acme--$model/blobs; "
+    "head -c 6M /dev/zero > hub/models--acme--$model/blobs/abc; done; "
+    "mkdir hub/models--acme--Old/complete; echo {{}} > hub/models--acme--Old/complete/a.hf.json; "
+)
+"""Two other models of 6 MiB, of which this program has completed one."""
+
+
+def test_a_volume_that_other_models_fill_is_noticed_and_the_sentence_says_what_frees_it(
+    hub: HubStandIn, program: Program
+) -> None:
+    publish(hub)
+    done = ended(on_small_volume(program, OLD_MODEL + "{command}", 16 * MIB))
+    assert_one_sentence(done, DISK_FULL, "or remove the 0.0 GB of other models (cache.prune does")
+
+
+def test_the_models_that_this_program_completed_make_room_where_they_may(
+    hub: HubStandIn, program: Program
+) -> None:
+    publish(hub)
+    script = OLD_MODEL + "{command} --prune-models && ls hub"
+    done = ended(on_small_volume(program, script, 16 * MIB))
+    assert done.returncode == 0, done.stderr
+    assert "removing 0.01 GB of other models, since the volume has no room" in done.stdout
+    assert "models--acme--Foreign\n" in done.stdout
+    assert "models--acme--Old" not in done.stdout
+
+
 def test_a_volume_that_fills_up_meanwhile_ends_with_one_sentence(
     hub: HubStandIn, program: Program
 ) -> None:

@@ -15,7 +15,7 @@ from settings.models import Preset
 from settings.stack_files import read_stack_file
 from tests.choices import GPUS
 from tests.manifests.dev_stack import container, dev, pod_spec
-from tests.program.recording import ROOT, run_program
+from tests.program.recording import ROOT, Recording, run_program
 
 PRESETS: list[dict[str, Any]] = yaml.safe_load((ROOT / "presets/sandbox.yaml").read_text())[
     "presets"
@@ -88,6 +88,22 @@ def test_probe_and_deadline_come_from_the_one_start_budget(start_seconds: int | 
     assert spec["progressDeadlineSeconds"] == budget + grace
     startup = container(recording)["startupProbe"]
     assert budget < seconds(startup) <= budget + PROBE_SLACK_SECONDS
+
+
+def test_a_node_that_has_to_come_first_is_waited_for_by_all_but_the_startup_probe() -> None:
+    there, comes = dev(), dev(rollout={"nodeSeconds": 600})
+
+    def limits(recording: Recording) -> list[int]:
+        deployment, job = recording.only(":Deployment"), recording.only(":Job")
+        return [
+            int(deployment.create_timeout.removesuffix("s")),
+            int(job.create_timeout.removesuffix("s")),
+            job.inputs["spec"]["activeDeadlineSeconds"],
+            deployment.inputs["spec"]["progressDeadlineSeconds"],
+        ]
+
+    assert limits(comes) == [limit + 600 for limit in limits(there)]
+    assert container(comes)["startupProbe"] == container(there)["startupProbe"]
 
 
 def test_a_pod_that_hangs_leaves_the_service_before_it_is_killed() -> None:

@@ -110,6 +110,12 @@ def test_neither_a_cold_start_nor_a_long_answer_is_cut() -> None:
     assert older["timeouts"] == {"conditionWait": "10m0s", "responseHeader": "15m0s"}
 
 
+def test_a_request_is_held_for_as_long_as_a_new_node_and_a_start_take() -> None:
+    keys: dict[str, object] = {"rollout": {"startSeconds": 600, "nodeSeconds": 300}}
+    timeouts = spec(scaled(keys=keys), "InterceptorRoute")["timeouts"]
+    assert timeouts["readiness"] == "15m0s"
+
+
 def test_a_scale_up_is_quick_and_a_scale_down_slow() -> None:
     behavior = spec(scaled(), "ScaledObject")["advanced"]["horizontalPodAutoscalerConfig"]
     assert behavior["behavior"] == {

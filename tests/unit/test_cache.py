@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planning.cache import cache_size, with_held_claim
+from catalog.loader import find_model
+from planning.cache import cache_size, with_held_claim, with_mounted_claim
+from planning.download import plan_download
 from planning.errors import PlanError
 from planning.explain import preview_lines
 from planning.plan import Plan
+from planning.rollout import image_seconds
+from planning.stack import make_plan
 from planning.units import GIB, amount
 from planning.volumes import CsiVolume, HeldClaim, HostPathVolume, NfsVolume
 from settings.parse import parse
-from tests.choices import planned, preset
+from tests.choices import planned, preset, stack_settings
 
 PRESET = {"name": "l4", "vendor": "nvidia", "product": "l4", "gpus": 1, "cpu": "4", "memory": "8Gi"}
 STORAGES: dict[str, dict[str, Any]] = {
@@ -159,6 +164,29 @@ def test_a_limit_below_the_model_is_refused_where_it_would_evict_every_pod() -> 
     assert planned([preset("l4")], cache={"enabled": False, "size": "14Gi"}).cache.size == "14Gi"
 
 
+def of_double_files(**keys: object) -> Plan:
+    """The plan of a model whose files are twice what is loaded, as in float32."""
+    known = find_model("mistral-7b-instruct")
+    model = replace(known, files_bytes=2 * known.weights_bytes)
+    return make_plan(stack_settings([preset("l4")], **keys), stack="dev", model=model)
+
+
+def test_a_model_s_files_decide_the_size_of_its_cache_and_the_time_of_its_download() -> None:
+    usual, double = planned([preset("l4")]), of_double_files()
+    assert (usual.cache.size, double.cache.size) == ("30Gi", "60Gi")
+    waits = [found.deadline_seconds for plan in (usual, double) if (found := plan_download(plan))]
+    usual_seconds, double_seconds = (seconds - image_seconds() for seconds in waits)
+    assert double_seconds == pytest.approx(2 * usual_seconds, abs=2)
+    none: dict[str, object] = {"enabled": False}
+    pods = [
+        plan.start for plan in (planned([preset("l4")], cache=none), of_double_files(cache=none))
+    ]
+    assert pods[1].download_seconds == pytest.approx(2 * pods[0].download_seconds, abs=2)
+    assert double.model.weights_gib == usual.model.weights_gib
+    with pytest.raises(PlanError, match=r"20Gi is less than the 27\.0 GiB of the model's files"):
+        of_double_files(cache={"enabled": False, "size": "20Gi"})
+
+
 @pytest.mark.parametrize(
     ("quantity", "number"),
     [("8", 8), ("500m", 0.5), ("32Gi", 32 * GIB), ("2Ti", 2048 * GIB), ("3M", 3e6), ("4Ki", 4096)],
@@ -195,6 +223,24 @@ def test_a_size_that_nobody_asked_for_is_that_of_the_claim() -> None:
     assert with_held_claim(silent, None).cache.size == "30Gi"
     assert with_held_claim(silent, held()).cache.size == "100Gi"
     assert with_held_claim(plan("pvc"), held()).cache.size == "50Gi"
+
+
+def test_a_claim_that_several_nodes_use_lets_a_new_pod_come_first_and_the_job_go_anywhere() -> None:
+    roomy = preset("l4", capacity=3, pool={"nodeSelector": {"gpu": "l4"}})
+    alone = planned([roomy], cache={"storage": "existingClaim", "claimName": "models"})
+    shared = with_mounted_claim(alone, held(name="models", access_modes=("ReadWriteMany",)))
+    assert (alone.rollout.strategy, shared.rollout.strategy) == ("Recreate", "RollingUpdate")
+    assert (alone.rollout.max_surge, shared.rollout.max_surge) == (0, 1)
+    assert "may attach to one node only" not in shared.rollout.reason
+    jobs = [plan_download(plan) for plan in (alone, shared)]
+    assert [job.beside_server for job in jobs if job] == [True, False]
+    assert with_mounted_claim(alone, held(name="models")) == alone
+    assert with_mounted_claim(alone, None) == alone
+
+
+def test_the_access_mode_that_a_stack_asks_for_its_own_claim_stays() -> None:
+    asked = planned([preset("l4")])
+    assert with_mounted_claim(asked, held(access_modes=("ReadWriteOnce", "ReadWriteMany"))) == asked
 
 
 @pytest.mark.parametrize("storage", sorted(set(STORAGES) - {"pvc"}))

@@ -78,6 +78,10 @@ def test_a_model_that_cannot_chat_has_no_tool_or_reasoning_parser() -> None:
             assert not {"--tool-call-parser", "--reasoning-parser"} & set(model.vllm_args), model.id
 
 
+def test_a_model_whose_tokenizer_is_code_of_its_repository_may_run_it() -> None:
+    assert "--trust-remote-code" in BY_ID["moonshotai/Kimi-K2-Instruct"].vllm_args
+
+
 def test_a_base_model_without_a_chat_template_completes() -> None:
     assert BY_ID["mistralai/Mistral-7B-v0.3"].task == "completion"
     assert BY_ID["mistralai/Ministral-3-8B-Base-2512"].task == "completion"

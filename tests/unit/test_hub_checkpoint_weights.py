@@ -34,6 +34,13 @@ def test_weights_in_32_bit_are_counted_in_the_16_that_vllm_converts_them_to() ->
     assert found.dtype == "bfloat16"
 
 
+def test_what_is_downloaded_and_kept_is_the_files_not_what_is_loaded_of_them() -> None:
+    files = 2 * 14_496_047_104
+    found = model_of(hf(config(torch_dtype="float32"), mistral_7b("F32"), size=files))
+    assert found.download_bytes == files
+    assert find_model("mistral-7b-instruct").download_bytes == 14_496_047_104
+
+
 def test_layers_that_predict_further_tokens_are_not_loaded() -> None:
     ahead: Tensors = {"model.layers.32.mlp.gate_proj.weight": ("BF16", (14336, 4096))}
     found = model_of(hf(config(num_nextn_predict_layers=1), mistral_7b() | ahead))

@@ -32,6 +32,14 @@ def test_the_stack_may_set_the_budget() -> None:
     assert start_budget(10**12, override=42).seconds == 42
 
 
+def test_the_time_of_a_new_node_stands_in_the_preview_beside_what_it_is_added_to() -> None:
+    lines = "\n".join(preview_lines(planned([preset("l4")], rollout={"nodeSeconds": 600})))
+    assert "start budget 1093 s (node 600, image 120, load 73, warm-up 300)" in lines
+    given = {"nodeSeconds": 600, "startSeconds": 100}
+    lines = "\n".join(preview_lines(planned([preset("l4")], rollout=given)))
+    assert "start budget 700 s (node 600, rollout.startSeconds)" in lines
+
+
 @given(weights, st.integers(0, 9), st.none() | st.integers(0, 9), st.booleans())
 def test_a_rollout_never_asks_for_more_pods_than_the_pool_holds(
     size: int, pods: int, capacity: int | None, shared_cache: bool
