@@ -156,6 +156,8 @@ def _requests(plan: Plan, scaling: Scaling) -> dict[str, Any]:
     # The keys of the external scaler are spelled as the kinds of the stack config.
     return {
         "type": "external-push",
+        # KEDA's own default, which its webhook does not know of beside a fallback (keda#6696).
+        "metricType": "AverageValue",
         "metadata": {"scalerAddress": scaling.scaler_address, scaling.kind: plan.names.app},
     }
 

@@ -184,6 +184,14 @@ def test_each_target_is_one_line_beside_the_address(target: str) -> None:
     assert 'namespace="llm"' in trigger["metadata"]["query"]
 
 
+def test_every_trigger_has_a_metric_type_as_webhooks_ask_beside_a_fallback() -> None:
+    # KEDA's webhook took no trigger without one beside a fallback (keda issues 6066 and 6696).
+    asked = spec(scaled(**EVERY_TARGET), "ScaledObject")
+    assert "fallback" in asked
+    types = [trigger.get("metricType") for trigger in asked["triggers"]]
+    assert types == ["AverageValue"] * 3 + ["Value"] * 2 + ["AverageValue"]
+
+
 def test_a_token_is_shown_to_prometheus_and_to_nobody_else() -> None:
     asks: dict[str, object] = {**PROMETHEUS, "tokenSecret": {"name": "reader"}}
     recording = scaled(**{**EVERY_TARGET, "prometheus": asks})
