@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
 from cluster.client import answers_of_kubernetes
+
+_Read = TypeVar("_Read")
 
 _NOT_FOUND, _FORBIDDEN = 404, 403
 
@@ -22,6 +25,16 @@ first one of a custom resource (k8s.io/apiserver v0.36, shouldDelegateListOnNotR
 def is_forbidden(error: ApiError) -> bool:
     """Whether the user may not do what was tried."""
     return int(error.response.status_code) == _FORBIDDEN
+
+
+def unless_forbidden(read: Callable[[], _Read]) -> _Read | None:
+    """Read what the user may read; None where they may not."""
+    try:
+        return read()
+    except ApiError as error:
+        if not is_forbidden(error):
+            raise
+        return None
 
 
 def read_object(
@@ -49,3 +62,16 @@ def read_objects(client: Client, kind: type[object], **query: object) -> list[di
         if int(error.response.status_code) != _NOT_FOUND:
             raise
         return []
+
+
+def is_served(client: Client, kind: type[object], *, namespace: str) -> bool:
+    """Whether the cluster serves a kind, told by a list of its objects in a namespace."""
+    api: Any = client
+    try:
+        with answers_of_kubernetes():
+            next(iter(api.list(kind, chunk_size=1, namespace=namespace)), None)
+    except ApiError as error:
+        if int(error.response.status_code) != _NOT_FOUND:
+            raise
+        return False
+    return True

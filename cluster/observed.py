@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from lightkube import Client, generic_resource
-from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apiregistration_v1 import APIService
 from lightkube.resources.apps_v1 import Deployment, ReplicaSet, StatefulSet
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
@@ -18,6 +18,7 @@ from lightkube.utils.quantity import parse_quantity
 
 from cluster.objects import read_object as _found
 from cluster.objects import read_objects as _listed
+from cluster.objects import unless_forbidden
 from planning.names import ENFORCE, PART_OF, RETAIN, STACK
 from planning.volumes import HeldClaim
 
@@ -165,11 +166,6 @@ def read_events(client: Client, namespace: str, name: str) -> Iterator[ObservedE
         )
 
 
-def serves(client: Client, definition: str) -> bool:
-    """Whether the cluster has a CustomResourceDefinition of this name."""
-    return _found(client, CustomResourceDefinition, definition) is not None
-
-
 def has_external_metrics(client: Client) -> bool:
     """Whether KEDA's metrics adapter answers, however KEDA was installed."""
     service = _found(client, APIService, "v1beta1.external.metrics.k8s.io") or {}
@@ -216,9 +212,10 @@ def read_replicas(client: Client, namespace: str, name: str) -> int | None:
 
 
 def read_scalers(client: Client, namespace: str, deployment: str) -> tuple[ObservedScaler, ...]:
-    """Read whatever scales a Deployment: ScaledObjects and HorizontalPodAutoscalers."""
+    """Read what scales a Deployment: ScaledObjects, if the user may, and HPAs."""
+    scaled_objects = unless_forbidden(partial(_listed, client, _SCALED_OBJECT, namespace=namespace))
     found = [
-        *(("ScaledObject", item) for item in _listed(client, _SCALED_OBJECT, namespace=namespace)),
+        *(("ScaledObject", item) for item in scaled_objects or []),
         *(
             ("HorizontalPodAutoscaler", item)
             for item in _listed(client, HorizontalPodAutoscaler, namespace=namespace)

@@ -9,7 +9,7 @@ from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
 from cluster.client import UNREADABLE, connect, reason
-from cluster.definitions import definition_mistakes
+from cluster.definitions import definition_findings
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
 from cluster.named_secrets import read_entries, secret_warnings
@@ -122,7 +122,8 @@ def _secrets(plan: Plan, client: Client) -> _Checked:
 
 
 def _way_in(plan: Plan, client: Client) -> _Checked:
-    return plan, definition_mistakes(plan, client), exposure_warnings(plan, client)
+    mistakes, warnings = definition_findings(plan, client)
+    return plan, mistakes, [*warnings, *exposure_warnings(plan, client)]
 
 
 def _classes(plan: Plan, client: Client) -> _Checked:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lightkube import Client
 
-from cluster.observed import (
-    ObservedScaler,
-    has_external_metrics,
-    read_replicas,
-    read_scalers,
-    serves,
-)
+from cluster.keda import definition_mistakes, definition_warnings, read_keda
+from cluster.objects import unless_forbidden
+from cluster.observed import ObservedScaler, has_external_metrics, read_replicas, read_scalers
 from planning.plan import Plan
 from planning.replicas import with_running_replicas
 from planning.scaling import Kind, Scaling
 from settings.autoscaling_rules import placeholder_mistake
 from settings.mistakes import Mistake
 
-_SCALED_OBJECTS = "scaledobjects.keda.sh"
-_COUNTERS: dict[Kind, str] = {
-    "interceptorRoute": "interceptorroutes.http.keda.sh",
-    "httpScaledObject": "httpscaledobjects.http.keda.sh",
-}
 _NO_SCALER = (
     "autoscaling: no scaler is running in this cluster (KEDA's metrics are not available); the "
     "objects are accepted, but replicas do not follow the load"
+)
+_UNKNOWN_SCALER = (
+    "autoscaling: whether a scaler is running in this cluster is not known, as the API server "
+    "answered 403 to the question who answers for external metrics"
 )
 
 
@@ -52,20 +48,21 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
     plan = with_running_replicas(plan, running)
     if plan.scaling is None:
         return ScalingFindings(plan=plan, warnings=tuple(held_warnings(plan, scalers)))
-    served: frozenset[Kind] = frozenset(
-        kind for kind, name in _COUNTERS.items() if serves(client, name)
-    )
-    scaling = replace(plan.scaling, kind=settled_kind(plan.scaling, served))
+    keda = read_keda(client, names.namespace)
+    scaling = replace(plan.scaling, kind=settled_kind(plan.scaling, keda.served))
     plan = replace(plan, scaling=scaling)
     mistakes = [
-        *_missing(scaling, served, keda=serves(client, _SCALED_OBJECTS)),
+        *definition_mistakes(scaling, keda),
         *second_scaler_mistakes(plan, scalers),
         *kind_mistakes(scaling),
     ]
-    warnings = list(_bound_warnings(scaling, running or 0))
-    lacks_scaler = not mistakes and not has_external_metrics(client)
+    warnings = [*definition_warnings(scaling, keda), *_bound_warnings(scaling, running or 0)]
+    has_scaler = unless_forbidden(partial(has_external_metrics, client))
+    lacks_scaler = not mistakes and has_scaler is False
     if lacks_scaler:
         warnings.append(_NO_SCALER)
+    elif has_scaler is None:
+        warnings.append(_UNKNOWN_SCALER)
     return ScalingFindings(
         plan=plan,
         lacks_scaler=lacks_scaler,
@@ -134,18 +131,4 @@ def _bound_warnings(scaling: Scaling, running: int) -> Iterator[str]:
         yield (
             f"autoscaling.maxReplicas: {scaling.max_replicas} is below the {running} that run, "
             "and the rest goes at once, whatever the load"
-        )
-
-
-def _missing(scaling: Scaling, served: frozenset[Kind], *, keda: bool) -> Iterator[Mistake]:
-    absent = [] if scaling.kind in served else [_COUNTERS[scaling.kind]]
-    absent += [] if keda else [_SCALED_OBJECTS]
-    other = "choose the other autoscaling.kind, " if scaling.kind_is_asked else ""
-    for definition in absent:
-        yield Mistake(
-            key="autoscaling.enabled",
-            wrong=f"the cluster does not serve {definition}",
-            rule=f"autoscaling of kind {scaling.kind} needs KEDA and its HTTP add-on",
-            remedy="install them (Helm charts kedacore/keda and kedacore/keda-add-ons-http), "
-            f"{other}or disable autoscaling",
         )

@@ -1,0 +1,61 @@
+"""An API server of a few objects, each at its path; what else is asked for is not there."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from lightkube import Client
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.models import Cluster, User
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+APISERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
+
+
+@dataclass
+class Api:
+    """Objects by their path; an int is the status of an error, and a list those of a kind.
+
+    `forbidden` are beginnings of paths that the user may not read.
+    """
+
+    objects: dict[str, Any] = field(default_factory=dict[str, Any])
+    forbidden: tuple[str, ...] = ()
+
+    def answer(self, path: str) -> tuple[int, dict[str, Any]]:
+        found = 403 if path.startswith(self.forbidden) else self.objects.get(path, 404)
+        if isinstance(found, int):
+            return found, {"kind": "Status", "message": f"{path}: {found}", "code": found}
+        return 200, {"metadata": {}, "items": found} if isinstance(found, list) else found
+
+
+@contextmanager
+def client_of(api: Api) -> Generator[Client]:
+    """A client of a server that answers from what the Api holds at the time."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, content = api.answer(urlsplit(self.path).path)
+            body = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        cluster = Cluster(server=f"http://127.0.0.1:{server.server_port}")
+        with Client(KubeConfig.from_one(cluster=cluster, user=User())) as client:
+            yield client
+        server.shutdown()

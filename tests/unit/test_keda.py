@@ -1,0 +1,150 @@
+"""What autoscaling needs of a cluster, as an API server of few objects tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from lightkube import Client
+
+from cluster.scaling import ScalingFindings, scaling_findings
+from planning.plan import Plan
+from settings.mistakes import Mistake
+from tests.choices import planned, preset
+from tests.unit.api_objects import APISERVICES, DEFINITIONS, Api, client_of
+
+ROUTES, OLDER, SCALED_OBJECTS = (
+    "interceptorroutes.http.keda.sh",
+    "httpscaledobjects.http.keda.sh",
+    "scaledobjects.keda.sh",
+)
+LISTS = {
+    ROUTES: "/apis/http.keda.sh/v1beta1/namespaces/llm/interceptorroutes",
+    OLDER: "/apis/http.keda.sh/v1alpha1/namespaces/llm/httpscaledobjects",
+    SCALED_OBJECTS: "/apis/keda.sh/v1alpha1/namespaces/llm/scaledobjects",
+}
+DEPLOYMENT = "/apis/apps/v1/namespaces/llm/deployments/vllm"
+METRICS = f"{APISERVICES}/v1beta1.external.metrics.k8s.io"
+
+
+def definition(name: str, version: str, *fields: str) -> dict[str, Any]:
+    """A CustomResourceDefinition whose schema has a path of fields."""
+    schema: dict[str, Any] = {"type": "object"}
+    for each in reversed(fields):
+        schema = {"type": "object", "properties": {each: schema}}
+    versions = [
+        {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    ]
+    plural, _, group = name.partition(".")
+    names = {"kind": plural, "plural": plural}
+    spec = {"group": group, "names": names, "scope": "Namespaced", "versions": versions}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def running(replicas: int) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "vllm"},
+        "spec": {"replicas": replicas, "selector": {}, "template": {}},
+    }
+
+
+@pytest.fixture
+def api() -> Api:
+    """A cluster with KEDA and its HTTP add-on, as new as the sandbox's."""
+    return Api(
+        {
+            f"{DEFINITIONS}/{ROUTES}": definition(
+                ROUTES, "v1beta1", "spec", "coldStart", "placeholder"
+            ),
+            f"{DEFINITIONS}/{OLDER}": definition(OLDER, "v1alpha1", "spec"),
+            f"{DEFINITIONS}/{SCALED_OBJECTS}": definition(
+                SCALED_OBJECTS, "v1alpha1", "spec", "fallback", "behavior"
+            ),
+            **{path: list[Any]() for path in LISTS.values()},
+        }
+    )
+
+
+@pytest.fixture
+def client(api: Api) -> Iterator[Client]:
+    with client_of(api) as made:
+        yield made
+
+
+def scaled(**keys: Any) -> Plan:
+    shared = {"accessMode": "ReadWriteMany"}
+    return planned([preset("l4")], cache=shared, autoscaling={"enabled": True, **keys})
+
+
+def found(client: Client, **keys: Any) -> ScalingFindings:
+    return scaling_findings(scaled(**keys), client)
+
+
+def only(findings: ScalingFindings) -> Mistake:
+    (mistake,) = findings.mistakes
+    return mistake
+
+
+def test_a_cluster_with_every_kind_is_taken(client: Client) -> None:
+    assert found(client).mistakes == ()
+    assert found(client, kind="httpScaledObject").mistakes == ()
+
+
+@pytest.mark.parametrize(
+    ("absent", "keys", "remedy"),
+    [
+        ((ROUTES, OLDER), {}, "kedacore/keda-add-ons-http), or disable autoscaling"),
+        ((ROUTES,), {"kind": "interceptorRoute"}, "choose the other autoscaling.kind"),
+        ((OLDER,), {"kind": "httpScaledObject"}, "choose the other autoscaling.kind"),
+        ((SCALED_OBJECTS,), {}, "Helm charts kedacore/keda and"),
+    ],
+)
+def test_a_kind_that_the_cluster_lacks_is_refused_by_its_name(
+    api: Api, client: Client, absent: tuple[str, ...], keys: dict[str, Any], remedy: str
+) -> None:
+    for name in absent:
+        del api.objects[f"{DEFINITIONS}/{name}"]
+    mistake = only(found(client, **keys))
+    assert mistake.key == "autoscaling.enabled"
+    assert mistake.wrong == f"the cluster does not serve {absent[0]}"
+    assert remedy in mistake.remedy
+
+
+def test_more_replicas_than_the_maximum_are_a_warning(api: Api, client: Client) -> None:
+    api.objects[DEPLOYMENT] = running(7)
+    (warning,) = [w for w in found(client).warnings if "maxReplicas" in w]
+    assert warning.startswith("autoscaling.maxReplicas: 5 is below the 7 that run")
+    api.objects[DEPLOYMENT] = running(5)
+    assert not any("maxReplicas" in warning for warning in found(client).warnings)
+
+
+def test_who_may_not_read_definitions_learns_of_the_kinds_from_their_objects(
+    api: Api, client: Client
+) -> None:
+    api.forbidden = (DEFINITIONS, APISERVICES)
+    assert found(client).mistakes == ()
+    assert not any("is not known (" in warning for warning in found(client).warnings)
+    del api.objects[LISTS[ROUTES]]
+    settled = found(client).plan.scaling
+    assert settled is not None
+    assert settled.kind == "httpScaledObject"
+    assert only(found(client, kind="interceptorRoute")).wrong.endswith(f"does not serve {ROUTES}")
+
+
+def test_who_may_not_list_the_objects_either_keeps_every_other_check(
+    api: Api, client: Client
+) -> None:
+    api.forbidden = (DEFINITIONS, APISERVICES, *LISTS.values())
+    api.objects[DEPLOYMENT] = running(7)
+    api.objects["/apis/autoscaling/v2/namespaces/llm/horizontalpodautoscalers"] = [
+        {"metadata": {"name": "by-cpu"}, "spec": {"maxReplicas": 2, "scaleTargetRef": REFERENCE}}
+    ]
+    findings = found(client)
+    assert only(findings).wrong.startswith("the HorizontalPodAutoscaler 'by-cpu'")
+    said = "\n".join(findings.warnings)
+    assert f"whether the cluster serves {ROUTES} and {SCALED_OBJECTS} is not known" in said
+    assert "is below the 7 that run" in said
+
+
+REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm"}
