@@ -62,6 +62,31 @@ def definition_mistakes(scaling: Scaling, keda: ObservedKeda) -> Iterator[Mistak
             )
 
 
+def schema_mistakes(scaling: Scaling, keda: ObservedKeda) -> Iterator[Mistake]:
+    """Refuse what an older KEDA or HTTP add-on would drop without a word, where schemas tell.
+
+    `fallback.behavior` came with KEDA 2.17 (keda#6464), a fallback for metrics of the type Value
+    with 2.18 (keda#6655), and `coldStart.placeholder` with the add-on's 0.15 (charts#878).
+    """
+    if scaling.fallback and keda.scaled_objects.lacks("spec", "fallback", "behavior"):
+        yield Mistake(
+            key="autoscaling.fallback",
+            wrong="the cluster's ScaledObject has no fallback.behavior",
+            rule="what counts while a metric cannot be read needs KEDA 2.18 or newer",
+            remedy="upgrade KEDA, or remove autoscaling.fallback and the targets that are read "
+            "from Prometheus (requestsWaiting, concurrency, kvCacheUsage, timeToFirstTokenSeconds)",
+        )
+    placeholder = scaling.kind == "interceptorRoute" and scaling.cold_start.placeholder
+    route = keda.counters["interceptorRoute"]
+    if placeholder and route.lacks("spec", "coldStart", "placeholder"):
+        yield Mistake(
+            key="autoscaling.coldStart.placeholder",
+            wrong="the cluster's InterceptorRoute has no coldStart.placeholder",
+            rule="an answer at once needs the HTTP add-on 0.15 or newer",
+            remedy="upgrade the add-on, or use coldStart.fallback",
+        )
+
+
 def definition_warnings(scaling: Scaling, keda: ObservedKeda) -> Iterator[str]:
     """Warn of what the user may not know of, which is taken to be served."""
     needed = _needed(scaling, keda)

@@ -8,7 +8,7 @@ from functools import partial
 
 from lightkube import Client
 
-from cluster.keda import definition_mistakes, definition_warnings, read_keda
+from cluster.keda import definition_mistakes, definition_warnings, read_keda, schema_mistakes
 from cluster.objects import unless_forbidden
 from cluster.observed import ObservedScaler, has_external_metrics, read_replicas, read_scalers
 from planning.plan import Plan
@@ -53,6 +53,7 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
     plan = replace(plan, scaling=scaling)
     mistakes = [
         *definition_mistakes(scaling, keda),
+        *schema_mistakes(scaling, keda),
         *second_scaler_mistakes(plan, scalers),
         *kind_mistakes(scaling),
     ]

@@ -147,4 +147,39 @@ def test_who_may_not_list_the_objects_either_keeps_every_other_check(
     assert "is below the 7 that run" in said
 
 
+PROMETHEUS = {"address": "http://prometheus.monitoring:9090"}
+
+
+@pytest.mark.parametrize(
+    "keys", [{"fallback": {"replicas": 2}}, {"requestsWaiting": 5, "prometheus": PROMETHEUS}]
+)
+def test_a_fallback_that_the_cluster_would_drop_is_refused_with_the_release_that_has_it(
+    api: Api, client: Client, keys: dict[str, Any]
+) -> None:
+    assert found(client, **keys).mistakes == ()
+    older = definition(SCALED_OBJECTS, "v1alpha1", "spec", "fallback", "replicas")
+    api.objects[f"{DEFINITIONS}/{SCALED_OBJECTS}"] = older
+    assert found(client).mistakes == ()
+    mistake = only(found(client, **keys))
+    assert mistake.key == "autoscaling.fallback"
+    assert "KEDA 2.18 or newer" in mistake.rule
+    api.forbidden = (DEFINITIONS,)
+    assert found(client, **keys).mistakes == ()
+
+
+def test_an_answer_at_once_that_the_cluster_would_drop_is_refused_with_the_release_that_has_it(
+    api: Api, client: Client
+) -> None:
+    keys: dict[str, Any] = {"coldStart": {"placeholder": {}}}
+    assert found(client, **keys).mistakes == ()
+    older = definition(ROUTES, "v1beta1", "spec", "coldStart", "fallback")
+    api.objects[f"{DEFINITIONS}/{ROUTES}"] = older
+    assert found(client).mistakes == ()
+    mistake = only(found(client, **keys))
+    assert mistake.key == "autoscaling.coldStart.placeholder"
+    assert "HTTP add-on 0.15 or newer" in mistake.rule
+    del api.objects[f"{DEFINITIONS}/{ROUTES}"]
+    assert "HTTP add-on 0.15 or newer" in only(found(client, **keys)).remedy
+
+
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm"}
