@@ -47,7 +47,11 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
     scalers = read_scalers(client, names.namespace, names.server)
     plan = with_running_replicas(plan, running)
     if plan.scaling is None:
-        return ScalingFindings(plan=plan, warnings=tuple(held_warnings(plan, scalers)))
+        return ScalingFindings(
+            plan=plan,
+            mistakes=tuple(zero_mistakes(plan, running, scalers)),
+            warnings=tuple(held_warnings(plan, scalers)),
+        )
     keda = read_keda(client, names.namespace)
     scaling = replace(plan.scaling, kind=settled_kind(plan.scaling, keda.served))
     plan = replace(plan, scaling=scaling)
@@ -105,16 +109,45 @@ def second_scaler_mistakes(plan: Plan, scalers: Iterable[ObservedScaler]) -> Ite
 
 
 def foreign(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[ObservedScaler]:
-    """Pick the scalers that are not of this app; one that KEDA made is judged by its maker.
+    """Pick the scalers that are not of this app; one that KEDA made is judged by its maker."""
+    for scaler in scalers:
+        made = scaler.owner is not None and scaler.owner[0] == "ScaledObject"
+        if not is_own(plan, scaler) and not made:
+            yield scaler
+
+
+def is_own(plan: Plan, scaler: ObservedScaler) -> bool:
+    """Whether this program made a scaler for this app.
 
     A ScaledObject of the app's name with an owner is an operator's, which does with it as it likes.
     """
-    for scaler in scalers:
-        named = scaler.kind == "ScaledObject" and scaler.name == plan.names.app
-        own = named and scaler.ours and scaler.owner is None
-        made = scaler.owner is not None and scaler.owner[0] == "ScaledObject"
-        if not own and not made:
-            yield scaler
+    named = scaler.kind == "ScaledObject" and scaler.name == plan.names.app
+    return named and scaler.ours and scaler.owner is None
+
+
+def zero_mistakes(
+    plan: Plan, running: int | None, scalers: Iterable[ObservedScaler]
+) -> Iterator[Mistake]:
+    """Refuse to take the autoscaler away while it holds the app at zero: nobody would end that.
+
+    Pulumi deletes it last, so a count that the stack sets would not do either: until then KEDA
+    goes back to zero at its next poll (keda 2.21, pkg/scaling/executor/scale_scaledobjects.go).
+
+    Args:
+        plan: without autoscaling.
+        running: replicas that the Deployment is to have now; None where there is none.
+        scalers: of that Deployment.
+    """
+    none_asked = plan.server.holds_replicas and plan.server.replicas == 0
+    if running != 0 or none_asked or not any(is_own(plan, scaler) for scaler in scalers):
+        return
+    yield Mistake(
+        key="autoscaling.enabled",
+        wrong="autoscaling is switched off while no replica runs",
+        rule="the autoscaler keeps it so until it is deleted, and afterwards nothing starts one",
+        remedy="first set autoscaling.enabled to true and minReplicas to 1, without idleReplicas, "
+        "and run 'pulumi up'; then switch autoscaling off",
+    )
 
 
 def held_warnings(plan: Plan, scalers: Iterable[ObservedScaler]) -> Iterator[str]:

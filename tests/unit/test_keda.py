@@ -9,6 +9,7 @@ import pytest
 from lightkube import Client
 
 from cluster.scaling import ScalingFindings, scaling_findings
+from planning.names import PART_OF
 from planning.plan import Plan
 from settings.mistakes import Mistake
 from tests.choices import planned, preset
@@ -180,6 +181,17 @@ def test_an_answer_at_once_that_the_cluster_would_drop_is_refused_with_the_relea
     assert "HTTP add-on 0.15 or newer" in mistake.rule
     del api.objects[f"{DEFINITIONS}/{ROUTES}"]
     assert "HTTP add-on 0.15 or newer" in only(found(client, **keys)).remedy
+
+
+def test_an_app_that_is_at_zero_keeps_its_autoscaler(api: Api, client: Client) -> None:
+    labels = {"app.kubernetes.io/part-of": PART_OF}
+    own = {"metadata": {"name": "vllm", "labels": labels}, "spec": {"scaleTargetRef": REFERENCE}}
+    api.objects |= {DEPLOYMENT: running(0), LISTS[SCALED_OBJECTS]: [own]}
+    switched_off = scaling_findings(planned([preset("l4")]), client)
+    assert only(switched_off).wrong == "autoscaling is switched off while no replica runs"
+    assert found(client, minReplicas=0).mistakes == ()
+    api.objects[DEPLOYMENT] = running(1)
+    assert scaling_findings(planned([preset("l4")]), client).mistakes == ()
 
 
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm"}
