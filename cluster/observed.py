@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, cast
 
 from lightkube import Client, generic_resource
-from lightkube.resources.apiregistration_v1 import APIService
 from lightkube.resources.apps_v1 import Deployment, ReplicaSet, StatefulSet
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 from lightkube.resources.batch_v1 import Job
@@ -164,13 +163,6 @@ def read_events(client: Client, namespace: str, name: str) -> Iterator[ObservedE
             reason=event.get("reason", "Event"),
             message=event.get("message", "").strip(),
         )
-
-
-def has_external_metrics(client: Client) -> bool:
-    """Whether KEDA's metrics adapter answers, however KEDA was installed."""
-    service = _found(client, APIService, "v1beta1.external.metrics.k8s.io") or {}
-    conditions: list[dict[str, str]] = service.get("status", {}).get("conditions") or []
-    return any(c["type"] == "Available" and c["status"] == "True" for c in conditions)
 
 
 def has_ingress_class(client: Client, name: str) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 from lightkube import Client
+from lightkube.core.exceptions import ApiError
 
+from cluster.interceptor import interceptor_mistakes
 from cluster.keda import definition_mistakes, definition_warnings, read_keda, schema_mistakes
-from cluster.objects import unless_forbidden
-from cluster.observed import ObservedScaler, has_external_metrics, read_replicas, read_scalers
+from cluster.objects import is_forbidden
+from cluster.observed import ObservedScaler, read_replicas, read_scalers
+from cluster.observed_keda import ObservedMetrics, read_external_metrics
 from planning.plan import Plan
 from planning.replicas import with_running_replicas
 from planning.scaling import Kind, Scaling
@@ -62,17 +64,42 @@ def scaling_findings(plan: Plan, client: Client) -> ScalingFindings:
         *kind_mistakes(scaling),
     ]
     warnings = [*definition_warnings(scaling, keda), *_bound_warnings(scaling, running or 0)]
-    has_scaler = unless_forbidden(partial(has_external_metrics, client))
-    lacks_scaler = not mistakes and has_scaler is False
-    if lacks_scaler:
-        warnings.append(_NO_SCALER)
-    elif has_scaler is None:
-        warnings.append(_UNKNOWN_SCALER)
+    runs = _Scaler() if mistakes else _scaler(scaling, client)
     return ScalingFindings(
         plan=plan,
-        lacks_scaler=lacks_scaler,
-        mistakes=tuple(mistakes),
-        warnings=tuple(warnings),
+        lacks_scaler=runs.is_absent,
+        mistakes=(*mistakes, *runs.mistakes),
+        warnings=(*warnings, *runs.warnings),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scaler:
+    """Whether the cluster has none, and what is wrong or doubtful with the one that it has."""
+
+    is_absent: bool = False
+    mistakes: tuple[Mistake, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def _scaler(scaling: Scaling, client: Client) -> _Scaler:
+    try:
+        metrics = read_external_metrics(client)
+    except ApiError as error:
+        if not is_forbidden(error):
+            raise
+        return _Scaler(warnings=(_UNKNOWN_SCALER,))
+    if metrics is None or not metrics.is_available:
+        return _Scaler(is_absent=True, warnings=(_NO_SCALER,))
+    if not metrics.is_kedas:
+        return _Scaler(is_absent=True, warnings=(_another_s_metrics(metrics),))
+    return _Scaler(mistakes=tuple(interceptor_mistakes(scaling, client)))
+
+
+def _another_s_metrics(metrics: ObservedMetrics) -> str:
+    return (
+        f"autoscaling: the Service {metrics.service} answers for this cluster's external metrics, "
+        "and seems not to be KEDA's; the objects are accepted, but replicas do not follow the load"
     )
 
 

@@ -40,6 +40,15 @@ class ColdStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePort:
+    """A port of a Service of the cluster."""
+
+    namespace: str
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
     """Replicas by load; durations in seconds, rate in requests/s per replica.
 
@@ -64,9 +73,19 @@ class Scaling:
     triggers: tuple[Trigger, ...]
     fallback: MetricsFallback | None
     cold_start: ColdStart
-    interceptor_host: str
-    interceptor_port: int
-    scaler_address: str
+    interceptor: ServicePort
+    external_scaler: ServicePort
+
+    @property
+    def interceptor_host(self) -> str:
+        """The name of the interceptor's own Service."""
+        return f"{self.interceptor.service}.{self.interceptor.namespace}.svc.cluster.local"
+
+    @property
+    def scaler_address(self) -> str:
+        """Where KEDA reaches the external scaler."""
+        scaler = self.external_scaler
+        return f"{scaler.service}.{scaler.namespace}:{scaler.port}"
 
     @property
     def prometheus_token(self) -> PrometheusToken | None:
@@ -117,19 +136,21 @@ def plan_scaling(
         triggers=plan_triggers(names, asked),
         fallback=_fallback(asked),
         cold_start=_cold_start(asked.cold_start, start_seconds),
-        interceptor_host=_interceptor_host(asked.interceptor),
-        interceptor_port=asked.interceptor.proxy_port,
-        scaler_address=_scaler_address(asked.interceptor),
+        interceptor=_proxy(asked.interceptor),
+        external_scaler=_external_scaler(asked.interceptor),
     )
 
 
-def _interceptor_host(asked: Interceptor) -> str:
-    """Give the name of the interceptor's own Service."""
-    return f"{asked.proxy_service}.{asked.namespace}.svc.cluster.local"
+def _proxy(asked: Interceptor) -> ServicePort:
+    return ServicePort(
+        namespace=asked.namespace, service=asked.proxy_service, port=asked.proxy_port
+    )
 
 
-def _scaler_address(asked: Interceptor) -> str:
-    return f"{asked.scaler_service}.{asked.namespace}:{asked.scaler_port}"
+def _external_scaler(asked: Interceptor) -> ServicePort:
+    return ServicePort(
+        namespace=asked.namespace, service=asked.scaler_service, port=asked.scaler_port
+    )
 
 
 def _scale_down(asked: Autoscaling) -> Steps:

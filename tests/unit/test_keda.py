@@ -194,4 +194,91 @@ def test_an_app_that_is_at_zero_keeps_its_autoscaler(api: Api, client: Client) -
     assert scaling_findings(planned([preset("l4")]), client).mistakes == ()
 
 
+def services(**ports: int) -> dict[str, Any]:
+    """Services of the namespace keda, each with one port."""
+    return {
+        f"/api/v1/namespaces/keda/services/{name.replace('_', '-')}": {
+            "metadata": {"name": name},
+            "spec": {"ports": [{"port": port}]},
+        }
+        for name, port in ports.items()
+    }
+
+
+PROXY, SCALER = "keda_add_ons_http_interceptor_proxy", "keda_add_ons_http_external_scaler"
+ADD_ON = services(**{PROXY: 8080, SCALER: 9090})
+
+
+def answered_by(service: str, *, available: bool = True, part_of: str = "") -> dict[str, Any]:
+    """An APIService of external metrics with the Service behind it."""
+    return {
+        METRICS: {
+            "metadata": {
+                "name": "v1beta1.external.metrics.k8s.io",
+                "labels": {"app.kubernetes.io/part-of": part_of},
+            },
+            "spec": {
+                "group": "external.metrics.k8s.io",
+                "version": "v1beta1",
+                "groupPriorityMinimum": 100,
+                "versionPriority": 100,
+                "service": {"name": service, "namespace": "monitoring"},
+            },
+            "status": {"conditions": [{"type": "Available", "status": str(available)}]},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("there", "key", "wrong"),
+    [
+        ({}, "namespace", "in 'keda' there is neither"),
+        (services(**{PROXY: 8080}), "scalerService", "no Service 'keda-add-ons-http-external-sc"),
+        (services(**{SCALER: 9090}), "proxyService", "no Service 'keda-add-ons-http-interceptor"),
+        (services(**{PROXY: 80, SCALER: 9090}), "proxyPort", "has no port 8080"),
+        (services(**{PROXY: 8080, SCALER: 9091}), "scalerPort", "has no port 9090"),
+    ],
+)
+def test_an_interceptor_that_is_not_where_it_should_be_is_refused_by_its_key(
+    api: Api, client: Client, there: dict[str, Any], key: str, wrong: str
+) -> None:
+    api.objects |= answered_by("keda-operator-metrics-apiserver") | there
+    mistake = only(found(client))
+    assert mistake.key == f"autoscaling.interceptor.{key}"
+    assert wrong in mistake.wrong
+
+
+def test_an_interceptor_that_is_there_or_an_alias_or_out_of_sight_is_taken(
+    api: Api, client: Client
+) -> None:
+    api.objects |= answered_by("keda-metrics-apiserver") | ADD_ON
+    assert found(client).mistakes == found(client).warnings == ()
+    alias = next(path for path in ADD_ON if path.endswith("proxy"))
+    api.objects[alias] = {"metadata": {"name": "p"}, "spec": {"type": "ExternalName"}}
+    assert found(client).mistakes == ()
+    api.forbidden = ("/api/v1/namespaces/keda/services",)
+    assert found(client).mistakes == ()
+
+
+def test_without_a_scaler_that_runs_nothing_is_refused(api: Api, client: Client) -> None:
+    for absent in ({}, answered_by("keda-operator-metrics-apiserver", available=False)):
+        api.objects |= absent
+        findings = found(client)
+        assert (findings.mistakes, findings.lacks_scaler) == ((), True)
+        (warning,) = findings.warnings
+        assert warning.startswith("autoscaling: no scaler is running in this cluster")
+
+
+def test_external_metrics_of_somebody_else_are_not_taken_for_keda_s(
+    api: Api, client: Client
+) -> None:
+    api.objects |= answered_by("datadog-cluster-agent-metrics-api") | ADD_ON
+    findings = found(client)
+    assert (findings.mistakes, findings.lacks_scaler) == ((), True)
+    (warning,) = findings.warnings
+    assert "the Service monitoring/datadog-cluster-agent-metrics-api answers" in warning
+    api.objects |= answered_by("metrics", part_of="keda-operator")
+    assert found(client).warnings == ()
+
+
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "vllm"}
