@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
-from cluster.client import UNREADABLE, connect, reason
+from cluster.client import UNREADABLE, connect, is_transient, reason
 from cluster.definitions import definition_findings
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
@@ -23,6 +24,7 @@ from cluster.observed import (
     read_replicas,
 )
 from cluster.ownership import owner_mistakes, read_stack
+from cluster.retries import retried
 from cluster.room import lacking, quantity
 from cluster.scaling import scaling_findings
 from cluster.storage import (
@@ -51,44 +53,67 @@ class Findings:
     warnings: tuple[str, ...] = ()
 
 
-def inspect(plan: Plan) -> Findings:
-    """Compare a plan with its cluster; a cluster that does not answer is a warning.
+def inspect(plan: Plan, *, is_update: bool = False) -> Findings:
+    """Compare a plan with its cluster.
+
+    A cluster that this program cannot read is a warning. So is one that does not answer a preview;
+    an update is refused then, since what the cluster holds already is part of its plan.
+
+    Args:
+        plan: the plan.
+        is_update: whether what is planned will be made.
 
     Raises:
-        PlanError: the cluster cannot take the plan.
+        PlanError: the cluster cannot take the plan, or does not answer an update.
     """
     context = plan.cluster.context
     if context is None:
         return Findings(plan=plan)
     try:
         with connect(context) as client:
-            return _findings(plan, client)
+            return _findings(plan, client, is_update=is_update)
     except UNREADABLE as error:
-        return Findings(
-            plan=plan,
-            warnings=(
-                f"kubernetes.context: {reason(error)}; the plan was not checked against its "
-                "cluster, which 'pulumi up' needs",
-            ),
-        )
+        return Findings(plan=plan, warnings=(_unchecked(error),))
 
 
-def _findings(plan: Plan, client: Client) -> Findings:
+def _findings(plan: Plan, client: Client, *, is_update: bool) -> Findings:
     mistakes: list[Mistake] = []
     warnings: list[str] = []
     for check in (_replicas, _namespace, _owner, _secrets, _way_in, _classes, _claims, _nodes):
         try:
-            plan, wrong, doubtful = check(plan, client)
-        except ApiError as error:
-            if not is_forbidden(error):
-                raise
-            # One that reads what the user may not keeps no other from its own.
-            wrong, doubtful = [], [f"kubernetes.context: {error}; what it tells was not checked"]
+            plan, wrong, doubtful = retried(partial(check, plan, client))
+        except UNREADABLE as error:
+            if isinstance(error, ApiError) and is_forbidden(error):
+                # One that reads what the user may not keeps no other from its own.
+                warnings.append(f"kubernetes.context: {error}; what it tells was not checked")
+                continue
+            if is_update and is_transient(error):
+                mistakes.append(_unanswered(error))
+            else:
+                warnings.append(_unchecked(error))
+            break
         mistakes += wrong
         warnings += doubtful
     if mistakes:
         raise PlanError(*mistakes)
     return Findings(plan=plan, warnings=tuple(warnings))
+
+
+def _unchecked(error: Exception) -> str:
+    return (
+        f"kubernetes.context: {reason(error)}; the plan was not checked against its cluster, which "
+        "'pulumi up' needs"
+    )
+
+
+def _unanswered(error: Exception) -> Mistake:
+    return Mistake(
+        key="kubernetes.context",
+        wrong=reason(error),
+        rule="an update is planned with what its cluster holds already, such as claims and "
+        "running replicas",
+        remedy="try again once the cluster answers ('pulumi preview' goes on without it)",
+    )
 
 
 _Checked = tuple[Plan, Sequence[Mistake], Sequence[str]]

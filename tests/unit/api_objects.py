@@ -23,14 +23,18 @@ APISERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 class Api:
     """Objects by their path; an int is the status of an error, and a list those of a kind.
 
-    `forbidden` are beginnings of paths that the user may not read.
+    `forbidden` are beginnings of paths that the user may not read, and `passing` the errors that a
+    path gives before its object.
     """
 
     objects: dict[str, Any] = field(default_factory=dict[str, Any])
     forbidden: tuple[str, ...] = ()
+    passing: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
         found = 403 if path.startswith(self.forbidden) else self.objects.get(path, 404)
+        if self.passing.get(path):
+            found = self.passing[path].pop(0)
         if isinstance(found, int):
             return found, {"kind": "Status", "message": f"{path}: {found}", "code": found}
         return 200, {"metadata": {}, "items": found} if isinstance(found, list) else found
