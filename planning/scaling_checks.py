@@ -11,6 +11,7 @@ from planning.scaling_rate import ANSWER_TOKENS, PROMPT_TOKENS, requests_per_sec
 from settings.autoscaling import Autoscaling
 from settings.mistakes import Mistake
 from settings.models import StackSettings
+from settings.rules import access_mode_mistakes
 
 
 def within_capacity(settings: StackSettings, capacity: int | None) -> StackSettings:
@@ -24,17 +25,40 @@ def within_capacity(settings: StackSettings, capacity: int | None) -> StackSetti
         PlanError: replicas are asked for that can never run.
     """
     asked = settings.autoscaling
-    if not asked.enabled or capacity is None:
+    if not asked.enabled:
         return settings
-    # A pool without any has its own warning, and one replica waits as it would without a scaler.
-    room = max(1, capacity)
-    if "max_replicas" not in asked.model_fields_set:
-        most = max(min(asked.max_replicas, room), asked.min_replicas)
-        asked = asked.model_copy(update={"max_replicas": most})
-        settings = settings.model_copy(update={"autoscaling": asked})
-    if asked.max_replicas > room and not settings.force:
-        raise PlanError(_beyond(asked, room))
+    by_default = "max_replicas" not in asked.model_fields_set
+    if capacity is not None:
+        # A pool without any has its own warning, and one replica waits as it would without a
+        # scaler.
+        room = max(1, capacity)
+        if by_default:
+            most = max(min(asked.max_replicas, room), asked.min_replicas)
+            asked = asked.model_copy(update={"max_replicas": most})
+            settings = settings.model_copy(update={"autoscaling": asked})
+        if asked.max_replicas > room and not settings.force:
+            raise PlanError(_beyond(asked, room))
+        if mistakes := list(_above_maximum(asked)):
+            raise PlanError(*mistakes)
+    if by_default and (mistakes := list(access_mode_mistakes(settings))):
+        raise PlanError(*mistakes)
     return settings
+
+
+def _above_maximum(asked: Autoscaling) -> Iterator[Mistake]:
+    """Refuse counts that were below the default maximum until the capacity lowered it."""
+    counts = {f"cron[{index}].replicas": span.replicas for index, span in enumerate(asked.cron)}
+    if asked.fallback.replicas is not None:
+        counts["fallback.replicas"] = asked.fallback.replicas
+    most = asked.max_replicas
+    for key, count in sorted(counts.items()):
+        if count > most:
+            yield Mistake(
+                key=f"autoscaling.{key}",
+                wrong=f"{count} is above the {most} that the preset has capacity for",
+                rule="the default of maxReplicas is that capacity, and holds at any time",
+                remedy=f"set it to {most} at most, or raise the preset's capacity",
+            )
 
 
 def _beyond(asked: Autoscaling, room: int) -> Mistake:
