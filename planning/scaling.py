@@ -52,8 +52,8 @@ class ServicePort:
 class Scaling:
     """Replicas by load; durations in seconds, rate in requests/s per replica.
 
-    `kind_is_asked` tells that the stack names its kind. `cooldown_seconds` is the calm before the
-    step to zero, None where there is none, and `hosts` are those whose requests are counted.
+    `kind_is_asked` tells that the stack names its kind, `hosts` are those whose requests are
+    counted, and `start_seconds` is what a pod may take to its first answer.
     """
 
     kind: Kind
@@ -67,7 +67,8 @@ class Scaling:
     granularity_seconds: int
     request_seconds: int
     scale_down_seconds: int
-    cooldown_seconds: int | None
+    goes_to_zero: bool
+    start_seconds: int
     scale_up: Steps
     scale_down: Steps
     triggers: tuple[Trigger, ...]
@@ -75,6 +76,21 @@ class Scaling:
     cold_start: ColdStart
     interceptor: ServicePort
     external_scaler: ServicePort
+
+    @property
+    def cooldown_seconds(self) -> int | None:
+        """Seconds without load before the step to zero; None where there is no such step.
+
+        A start that a request set off must not be given up before it is over. An HTTPScaledObject
+        counts the rate alone, which forgets a request after its window, though that may be held
+        for the whole wait and then be answered for as long as any request may be.
+        """
+        if not self.goes_to_zero:
+            return None
+        shortest = max(self.scale_down_seconds, self.start_seconds)
+        if self.kind == "httpScaledObject":
+            return max(shortest, self.cold_start.wait_seconds + self.request_seconds)
+        return shortest
 
     @property
     def interceptor_host(self) -> str:
@@ -130,7 +146,8 @@ def plan_scaling(
         granularity_seconds=asked.granularity_seconds,
         request_seconds=settings.request_seconds,
         scale_down_seconds=asked.scale_down_seconds,
-        cooldown_seconds=_cooldown_seconds(asked, start_seconds),
+        goes_to_zero=asked.goes_to_zero,
+        start_seconds=start_seconds,
         scale_up=_scale_up(asked, capacity),
         scale_down=_scale_down(asked),
         triggers=plan_triggers(names, asked),
@@ -156,11 +173,6 @@ def _external_scaler(asked: Interceptor) -> ServicePort:
 def _scale_down(asked: Autoscaling) -> Steps:
     steps = asked.scale_down
     return Steps(pods=steps.pods, period_seconds=steps.period_seconds)
-
-
-def _cooldown_seconds(asked: Autoscaling, start_seconds: int) -> int | None:
-    """A start that a request set off must not be given up before it is over."""
-    return max(asked.scale_down_seconds, start_seconds) if asked.goes_to_zero else None
 
 
 def _scale_up(asked: Autoscaling, capacity: int | None) -> Steps:

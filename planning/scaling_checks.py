@@ -126,7 +126,7 @@ def scaling_warnings(
         )
     if sizing is not None:
         yield from _rate_warnings(scaling, sizing, memory_bandwidth)
-    if scaling.cooldown_seconds is not None and scaling.cold_start.placeholder is None:
+    if scaling.goes_to_zero and scaling.cold_start.placeholder is None:
         yield (
             "autoscaling.minReplicas: without load no replica runs, and the first request waits "
             f"up to {scaling.cold_start.wait_seconds} s for one; clients and proxies must wait as "

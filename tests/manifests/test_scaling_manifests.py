@@ -247,10 +247,12 @@ def test_a_step_to_zero_outlasts_a_start_and_waits_for_every_answer(zero: dict[s
     assert scaled_object["triggers"][1]["metadata"]["ignoreNullValues"] == "true"
 
 
-def test_an_older_add_on_counts_only_the_rate_so_its_calm_spans_the_longest_answer() -> None:
-    recording = scaled(minReplicas=0, kind="httpScaledObject", keys={"requestSeconds": 1200})
+def test_an_older_add_on_counts_only_the_rate_so_its_cooldown_spans_the_longest_request() -> None:
+    keys: dict[str, object] = {"requestSeconds": 1200, "rollout": {"startSeconds": 700}}
+    recording = scaled(minReplicas=0, kind="httpScaledObject", keys=keys)
     scaled_object = spec(recording, "ScaledObject")
-    assert scaled_object["cooldownPeriod"] == scaled_object["initialCooldownPeriod"] == 1200
+    # Held until a pod is there, and then answered.
+    assert scaled_object["cooldownPeriod"] == scaled_object["initialCooldownPeriod"] == 1900
     assert "concurrency" not in spec(recording, "HTTPScaledObject")["scalingMetric"]
 
 

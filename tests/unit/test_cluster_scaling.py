@@ -70,6 +70,16 @@ def test_a_kind_that_is_asked_for_is_taken(asked: str, served: frozenset[Kind]) 
     assert settled_kind(scaling(kind=asked), served) == asked
 
 
+def test_the_cooldown_before_zero_is_that_of_the_settled_kind() -> None:
+    short: dict[str, Any] = {"minReplicas": 0, "coldStart": {"waitSeconds": 20}}
+    route = scaling(**short)
+    older = replace(route, kind=settled_kind(route, OLDER))
+    assert route.cooldown_seconds == max(route.start_seconds, 300)
+    assert older.cooldown_seconds == 20 + route.request_seconds
+    assert replace(older, request_seconds=60).cooldown_seconds == route.cooldown_seconds
+    assert scaling().cooldown_seconds is None
+
+
 def test_an_answer_at_once_is_refused_where_only_the_older_kind_is_served() -> None:
     asked = scaling(coldStart={"placeholder": {}})
     assert list(kind_mistakes(asked)) == []
