@@ -18,7 +18,9 @@ from lightkube.utils.quantity import parse_quantity
 from cluster.objects import read_object as _found
 from cluster.objects import read_objects as _listed
 from cluster.objects import unless_forbidden
+from cluster.taints import Taint
 from planning.names import ENFORCE, PART_OF, RETAIN, STACK
+from planning.plan import Toleration
 from planning.volumes import HeldClaim
 
 _GENERIC = cast("Any", generic_resource)
@@ -36,11 +38,11 @@ _SCALED_OBJECT = _GENERIC.create_namespaced_resource(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedNode:
-    """A node: its labels, the keys of taints that keep pods away, and what it can still give."""
+    """A node: its labels, the taints that keep pods away, and what it can still give."""
 
     name: str
     labels: dict[str, str]
-    taints: tuple[str, ...]
+    taints: tuple[Taint, ...]
     allocatable: dict[str, str]
 
 
@@ -55,7 +57,7 @@ class ObservedPod:
     phase: str
     node: str | None
     node_selector: dict[str, str]
-    tolerated: tuple[str | None, ...]
+    tolerated: tuple[Toleration, ...]
     limits: dict[str, str]
     node_terms: tuple[dict[str, str], ...] = ()
     requests: dict[str, str] = field(default_factory=dict[str, str])
@@ -110,7 +112,11 @@ def read_nodes(client: Client) -> Iterator[ObservedNode]:
         yield ObservedNode(
             name=node["metadata"]["name"],
             labels=node["metadata"].get("labels") or {},
-            taints=tuple(t["key"] for t in taints if t["effect"] != "PreferNoSchedule"),
+            taints=tuple(
+                Taint(key=each["key"], value=each.get("value", ""), effect=each["effect"])
+                for each in taints
+                if each["effect"] != "PreferNoSchedule"
+            ),
             allocatable=status.get("allocatable") or {},
         )
 
@@ -121,7 +127,7 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
         spec = pod["spec"]
         limits: dict[str, str] = {}
         requests: dict[str, str] = {}
-        tolerations: list[dict[str, str]] = spec.get("tolerations") or []
+        tolerations: list[dict[str, Any]] = spec.get("tolerations") or []
         for container in spec["containers"]:
             limits |= container.get("resources", {}).get("limits") or {}
             requests |= container.get("resources", {}).get("requests") or {}
@@ -130,11 +136,21 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
             phase=pod.get("status", {}).get("phase", "Unknown"),
             node=spec.get("nodeName"),
             node_selector=spec.get("nodeSelector") or {},
-            tolerated=tuple(toleration.get("key") for toleration in tolerations),
+            tolerated=tuple(_toleration(each) for each in tolerations),
             limits=limits,
             requests=requests,
             node_terms=tuple(_node_terms(spec)),
         )
+
+
+def _toleration(found: dict[str, Any]) -> Toleration:
+    return Toleration(
+        key=found.get("key"),
+        operator=found.get("operator") or "Equal",
+        value=found.get("value"),
+        effect=found.get("effect"),
+        toleration_seconds=found.get("tolerationSeconds"),
+    )
 
 
 def _node_terms(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
