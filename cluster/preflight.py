@@ -11,6 +11,7 @@ from lightkube.core.exceptions import ApiError
 
 from cluster.client import UNREADABLE, connect, is_transient, reason
 from cluster.definitions import definition_findings
+from cluster.devices import device_mistakes, device_warnings, reachable
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
 from cluster.named_secrets import read_entries, secret_warnings
@@ -173,8 +174,13 @@ def _claims(plan: Plan, client: Client) -> _Checked:
 def _nodes(plan: Plan, client: Client) -> _Checked:
     nodes = plan.placement.nodes
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
-    mistakes = sharing_mistakes(plan.placement, pool)
+    open_to_pods = reachable(pool, plan.placement)
+    mistakes = [
+        *sharing_mistakes(plan.placement, pool),
+        *device_mistakes(plan, open_to_pods),
+    ]
     warnings = [_no_pool(plan)] if len(pool) < nodes else list(room_warnings(plan, pool))
+    warnings += device_warnings(plan, open_to_pods)
     if nodes > 1:
         running = read_replicas(client, plan.names.namespace, plan.names.server)
         warnings += switch_warnings(plan, running)

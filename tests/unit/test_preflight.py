@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from cluster.devices import device_mistakes, device_warnings, reachable
 from cluster.observed import ObservedNode
 from cluster.ownership import owner_mistakes
 from cluster.preflight import room_warnings, sharing_mistakes
+from cluster.taints import Taint
 from tests.choices import planned, preset
 
 
@@ -52,3 +54,66 @@ def test_a_name_that_another_stack_s_app_has_in_the_namespace_is_refused() -> No
     )
     assert list(owner_mistakes(names, "prod")) == []
     assert list(owner_mistakes(names, None)) == []
+
+
+PRODUCT, DRIVER = "nvidia.com/gpu.product", "nvidia.com/cuda.driver-version.major"
+
+
+def labelled(product: str, *taints: Taint, driver: str = "580") -> ObservedNode:
+    labels = {PRODUCT: product, DRIVER: driver}
+    return ObservedNode(name=f"node-{product}", labels=labels, taints=taints, allocatable={})
+
+
+def test_a_node_with_another_gpu_is_refused_where_a_pod_may_go_to_it() -> None:
+    plan = planned([preset("h100-80")])
+    own = [labelled(label) for label in ("NVIDIA-H100-80GB-HBM3", "NVIDIA-H100-PCIe-SHARED")]
+    unlabelled = ObservedNode(name="bare", labels={}, taints=(), allocatable={})
+    assert list(device_mistakes(plan, [*own, unlabelled])) == []
+    (mistake,) = device_mistakes(plan, [*own, labelled("NVIDIA-L4"), labelled("Tesla-T4")])
+    assert mistake.key == "preset"
+    assert f"the node node-NVIDIA-L4, which is 'l4' ({PRODUCT} is NVIDIA-L4)" in mistake.wrong
+    assert f"add {PRODUCT}: NVIDIA-H100-80GB-HBM3 (or" in mistake.remedy
+
+
+def test_a_node_that_a_pod_does_not_tolerate_is_none_of_its_own() -> None:
+    taint = Taint(key="pool", value="small", effect="NoSchedule")
+    kept = labelled("NVIDIA-L4", taint)
+    pool = {"tolerations": [{"key": "pool", "value": "large", "effect": "NoSchedule"}]}
+    assert reachable([kept], planned([preset("h100-80", pool=pool)]).placement) == []
+    pool = {"tolerations": [{"key": "pool", "value": "small", "effect": "NoSchedule"}]}
+    assert reachable([kept], planned([preset("h100-80", pool=pool)]).placement) == [kept]
+
+
+def test_a_node_whose_gpu_nobody_knows_is_a_warning() -> None:
+    plan = planned([preset("h100-80")])
+    nodes = [labelled("NVIDIA-H100-80GB-HBM3"), labelled("NVIDIA-H100-80GB-HBM4")]
+    assert list(device_mistakes(plan, nodes)) == []
+    (warning,) = device_warnings(plan, nodes)
+    assert f"of the node node-NVIDIA-H100-80GB-HBM4 {PRODUCT} is NVIDIA-H100-80GB-HBM4" in warning
+    assert list(device_warnings(plan, nodes[:1])) == []
+
+
+def test_an_old_driver_is_refused_where_no_node_has_a_newer_and_else_a_warning() -> None:
+    plan = planned([preset("l4")])
+    old, new = labelled("NVIDIA-L4", driver="550"), labelled("NVIDIA-L4", driver="580")
+    (mistake,) = device_mistakes(plan, [old, old])
+    assert "driver 550 is older than 580, which the image needs" in mistake.wrong
+    assert list(device_mistakes(plan, [old, new])) == []
+    (warning,) = device_warnings(plan, [old, new])
+    assert "on 1 of 2 nodes of 'l4-1'" in warning
+    assert list(device_mistakes(plan, [new])) == list(device_warnings(plan, [new])) == []
+    own_image = planned([preset("l4")], image="registry.example.com/vllm:v0.31.0")
+    assert list(device_mistakes(own_image, [old])) == []
+
+
+def test_an_instance_that_mig_cuts_is_of_the_gpu_that_its_node_names() -> None:
+    part = "nvidia.com/mig-3g.40gb.product"
+    plan = planned([preset("h100-80", mig="3g.40gb")])
+
+    def cut(product: str) -> ObservedNode:
+        labels = {PRODUCT: product, part: f"{product}-MIG-3g.40gb"}
+        return ObservedNode(name="cut", labels=labels, taints=(), allocatable={})
+
+    assert list(device_mistakes(plan, [cut("NVIDIA-H100-80GB-HBM3")])) == []
+    (mistake,) = device_mistakes(plan, [cut("NVIDIA-A100-SXM4-80GB")])
+    assert "which is 'a100-80'" in mistake.wrong
