@@ -26,7 +26,7 @@ from cluster.observed import (
 )
 from cluster.ownership import owner_mistakes, read_stack
 from cluster.retries import retried
-from cluster.room import lacking, quantity
+from cluster.room import download_room_warnings, room_warnings
 from cluster.scaling import scaling_findings
 from cluster.storage import (
     claim_mistakes,
@@ -180,6 +180,7 @@ def _nodes(plan: Plan, client: Client) -> _Checked:
         *device_mistakes(plan, open_to_pods),
     ]
     warnings = [_no_pool(plan)] if len(pool) < nodes else list(room_warnings(plan, pool))
+    warnings += download_room_warnings(plan, pool)
     warnings += device_warnings(plan, open_to_pods)
     if nodes > 1:
         running = read_replicas(client, plan.names.namespace, plan.names.server)
@@ -225,23 +226,6 @@ def suits(node: ObservedNode, placement: Placement) -> bool:
     """Whether a node is of a pool of the plan, and has as many devices in all as a pod asks."""
     labelled = any(dict(one).items() <= node.labels.items() for one in placement.selectors)
     return labelled and int(node.allocatable.get(placement.gpu_resource, "0")) >= placement.gpus
-
-
-def room_warnings(plan: Plan, pool: Sequence[ObservedNode]) -> Iterator[str]:
-    """Warn where the nodes of the pool are too small for a pod, even with nothing else on them."""
-    placement = plan.placement
-    asked = {"cpu": placement.cpu, "memory": placement.memory}
-    roomy = [node for node in pool if not lacking(node, asked)]
-    if len(roomy) >= placement.nodes:
-        return
-    name = next(name for node in pool for name in lacking(node, asked))
-    most = max((node.allocatable.get(name, "0") for node in pool), key=quantity)
-    yield (
-        f"preset: '{placement.preset}' asks for {name} {asked[name]}, and the nodes of its pool "
-        f"give pods {most} at most; the pod stays Pending and 'pulumi up' fails after "
-        f"{plan.start.seconds} s, unless the preset asks for less (what the node keeps for itself "
-        "is not for pods)"
-    )
 
 
 def _no_pool(plan: Plan) -> str:

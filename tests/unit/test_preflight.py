@@ -7,7 +7,8 @@ import pytest
 from cluster.devices import device_mistakes, device_warnings, reachable
 from cluster.observed import ObservedNode
 from cluster.ownership import owner_mistakes
-from cluster.preflight import room_warnings, sharing_mistakes
+from cluster.preflight import sharing_mistakes
+from cluster.room import download_room_warnings, quantity, room_warnings, total
 from cluster.taints import Taint
 from tests.choices import planned, preset
 
@@ -41,6 +42,41 @@ def test_nodes_that_are_too_small_for_a_pod_of_the_preset_are_warned_of() -> Non
     (warning,) = room_warnings(plan, [sized("8", "30Gi")])
     assert "asks for memory 32Gi, and the nodes of its pool give pods 30Gi at most" in warning
     assert list(room_warnings(plan, [small, sized("8000m", "33554432Ki")])) == []
+
+
+def test_a_download_beside_the_server_needs_its_room_on_the_same_node() -> None:
+    def warned(node: ObservedNode, access_mode: str = "ReadWriteOnce") -> list[str]:
+        cache = {"storageClass": "standard", "accessMode": access_mode}
+        plan = planned([preset("l4", cpu="8", memory="32Gi")], cache=cache)
+        return list(download_room_warnings(plan, [node]))
+
+    (warning,) = warned(sized("8", "64Gi"))
+    assert "asks for cpu 8.5, and the nodes of its pool give pods 8 at most" in warning
+    assert "with 500m CPU and 1Gi for the download beside the server" in warning
+    (warning,) = warned(sized("16", "32Gi"))
+    assert "asks for memory 33Gi, and the nodes of its pool give pods 32Gi at most" in warning
+    assert warned(sized("8500m", "33Gi")) == []
+    assert warned(sized("8", "32Gi"), "ReadWriteMany") == []
+    # Of a node that is too small for the server alone, that is said already.
+    assert warned(sized("4", "32Gi")) == []
+
+
+@pytest.mark.parametrize(
+    ("quantities", "sum_of_them"),
+    [
+        (("30", "500m"), "30.5"),
+        (("7500m", "500m"), "8000m"),
+        (("100", "100"), "200"),
+        (("28Gi", "1Gi"), "29Gi"),
+        (("28672Mi", "1Gi"), "29696Mi"),
+        (("1.5Gi", "512Mi"), "2Gi"),
+    ],
+)
+def test_quantities_add_up_in_the_unit_of_the_first(
+    quantities: tuple[str, ...], sum_of_them: str
+) -> None:
+    assert total(*quantities) == sum_of_them
+    assert quantity(sum_of_them) == sum(quantity(each) for each in quantities)
 
 
 def test_a_name_that_another_stack_s_app_has_in_the_namespace_is_refused() -> None:
