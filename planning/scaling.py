@@ -53,7 +53,8 @@ class Scaling:
     """Replicas by load; durations in seconds, rate in requests/s per replica.
 
     `kind_is_asked` tells that the stack names its kind, `hosts` are those whose requests are
-    counted, and `start_seconds` is what a pod may take to its first answer.
+    counted, and `start_seconds` is what a pod may take to its first answer. `replica_rate` is an
+    estimate of the requests/s that one replica serves at best, None where nothing was sized.
     """
 
     kind: Kind
@@ -76,6 +77,7 @@ class Scaling:
     cold_start: ColdStart
     interceptor: ServicePort
     external_scaler: ServicePort
+    replica_rate: float | None = None
 
     @property
     def cooldown_seconds(self) -> int | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planning.errors import PlanError
-from planning.plan import Sizing
 from planning.scaling import Scaling
-from planning.scaling_rate import ANSWER_TOKENS, PROMPT_TOKENS, requests_per_second
+from planning.scaling_rate import ANSWER_TOKENS, PROMPT_TOKENS, written
 from settings.autoscaling import Autoscaling
 from settings.mistakes import Mistake
 from settings.models import StackSettings
@@ -107,16 +106,8 @@ def asked_warnings(settings: StackSettings) -> Iterator[str]:
             )
 
 
-def scaling_warnings(
-    scaling: Scaling | None, sizing: Sizing | None, *, memory_bandwidth: int
-) -> Iterator[str]:
-    """Warn of targets that do not fire, and of requests that wait.
-
-    Args:
-        scaling: the planned autoscaler, if there is one.
-        sizing: of one replica.
-        memory_bandwidth: of its GPU in 10**9 bytes/s.
-    """
+def scaling_warnings(scaling: Scaling | None) -> Iterator[str]:
+    """Warn of targets that do not fire, and of requests that wait."""
     if scaling is None:
         return
     if scaling.max_replicas == scaling.min_replicas:
@@ -124,8 +115,8 @@ def scaling_warnings(
             f"autoscaling.maxReplicas: {scaling.max_replicas} is the minimum too, by the stack or "
             "by the preset's capacity, so that no load changes the count"
         )
-    if sizing is not None:
-        yield from _rate_warnings(scaling, sizing, memory_bandwidth)
+    if scaling.replica_rate is not None:
+        yield from _rate_warnings(scaling, scaling.replica_rate)
     if scaling.goes_to_zero and scaling.cold_start.placeholder is None:
         yield (
             "autoscaling.minReplicas: without load no replica runs, and the first request waits "
@@ -156,13 +147,14 @@ def _pace_warnings(scaling: Scaling) -> Iterator[str]:
         )
 
 
-def _rate_warnings(scaling: Scaling, sizing: Sizing, memory_bandwidth: int) -> Iterator[str]:
-    able = requests_per_second(sizing, memory_bandwidth=memory_bandwidth)
+def _rate_warnings(scaling: Scaling, able: float) -> Iterator[str]:
     if scaling.requests_per_second <= able or scaling.max_replicas == 1:
         return
-    besides = "" if scaling.triggers else ", or set autoscaling.requestsWaiting beside it"
+    # A span of time does not follow the load.
+    follows_load = any(trigger.type != "cron" for trigger in scaling.triggers)
+    besides = "" if follows_load else ", or set autoscaling.requestsWaiting beside it"
     yield (
-        f"autoscaling.requestsPerSecond: {scaling.requests_per_second} is above the {able:.2g} "
-        f"that one replica can serve at best (an estimate, for {PROMPT_TOKENS} tokens in and "
-        f"{ANSWER_TOKENS} out), so that another one comes late; lower it{besides}"
+        f"autoscaling.requestsPerSecond: {scaling.requests_per_second} is above the "
+        f"{written(able)} that one replica can serve at best (an estimate, for {PROMPT_TOKENS} "
+        f"tokens in and {ANSWER_TOKENS} out), so that another one comes late; lower it{besides}"
     )

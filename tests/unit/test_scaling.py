@@ -15,6 +15,7 @@ from planning.explain import preview_lines
 from planning.names import Names
 from planning.plan import Plan
 from planning.scaling import Scaling, go_duration
+from planning.scaling_rate import written
 from planning.stack import make_plan
 from planning.triggers import plan_triggers, pods
 from settings.autoscaling import Autoscaling
@@ -184,6 +185,30 @@ def test_a_target_that_one_replica_cannot_reach_is_a_warning_with_the_estimate()
     assert warning.endswith("or set autoscaling.requestsWaiting beside it")
     calm = with_scaling(requestsPerSecond=2).warnings
     assert not any("requestsPerSecond" in warning for warning in calm)
+
+
+def test_a_span_of_time_follows_no_load_so_the_hint_to_a_signal_that_does_stays() -> None:
+    def hinted(**keys: Any) -> bool:
+        (warning,) = [w for w in with_scaling(**keys).warnings if "requestsPerSecond" in w]
+        return "set autoscaling.requestsWaiting" in warning
+
+    assert hinted(cron=[SPAN])
+    assert not hinted(
+        cron=[SPAN], concurrency=9, prometheus={"address": "http://prometheus.monitoring:9090"}
+    )
+
+
+def test_the_preview_tells_what_one_replica_serves_as_an_estimate() -> None:
+    said = " ".join(" ".join(preview_lines(with_scaling())).split())
+    assert "100 requests/s each (one serves 2.9 at best, an estimate)" in said
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0123, "0.012"), (2.94, "2.9"), (42.4, "42"), (99.6, "100"), (1234, "1234")],
+)
+def test_an_estimate_is_written_in_plain_digits(rate: float, text: str) -> None:
+    assert written(rate) == text
 
 
 def test_bounds_that_leave_nothing_to_scale_are_a_warning() -> None:
