@@ -31,6 +31,10 @@ class ClusterUnreachableError(Exception):
         self.status = status
 
 
+class KindNotServedError(ClusterUnreachableError):
+    """The API server itself does not know the path of a kind."""
+
+
 UNREADABLE = (ApiError, ConfigError, ClusterUnreachableError, httpx2.TransportError)
 """Why a cluster is not read; `reason` tells each."""
 
@@ -38,6 +42,10 @@ _MALFORMED = (OSError, ValueError, TypeError, LookupError, AttributeError, yaml.
 _REFUSED = (401, 403)
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = range(500, 600)
+_NOT_FOUND = 404
+_OF_THE_API_SERVER = frozenset({"audit-id", "x-kubernetes-pf-flowschema-uid"})
+"""Headers of its answers, whatever their form (k8s.io/apiserver v0.36, audit and flowcontrol)."""
+
 _UNSUPPORTED = ("proxy-url", "tls-server-name")
 """Of a kubeconfig's cluster: lightkube 1.0.1 ignores them and would ask another host."""
 _EXEC = "client.authentication.k8s.io"
@@ -102,6 +110,8 @@ def answers_of_kubernetes() -> Generator[None]:
 
     Raises:
         ClusterUnreachableError: the answer is none of Kubernetes'.
+        KindNotServedError: the API server answers so for a kind without a definition, in plain
+            text and without a status.
     """
     try:
         yield
@@ -113,6 +123,8 @@ def answers_of_kubernetes() -> Generator[None]:
         code = None
         if isinstance(cause, httpx2.HTTPStatusError):
             code = int(cause.response.status_code)
+            if code == _NOT_FOUND and not _OF_THE_API_SERVER.isdisjoint(cause.response.headers):
+                raise KindNotServedError("the API server does not serve the kind") from None
             who = "the API server, or what stands before it,"
             said = f"{who} answered {code} without a status of Kubernetes"
         else:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
-from cluster.client import answers_of_kubernetes
+from cluster.client import KindNotServedError, answers_of_kubernetes
 
 _Read = TypeVar("_Read")
 
@@ -45,6 +45,8 @@ def read_object(
     try:
         with answers_of_kubernetes():
             return api.get(kind, name, **query).to_dict()
+    except KindNotServedError:
+        return None
     except ApiError as error:
         if int(error.response.status_code) != _NOT_FOUND:
             raise
@@ -58,6 +60,8 @@ def read_objects(client: Client, kind: type[object], **query: object) -> list[di
     try:
         with answers_of_kubernetes():
             return [item.to_dict() for item in api.list(kind, chunk_size=_PAGE, **query)]
+    except KindNotServedError:
+        return []
     except ApiError as error:
         if int(error.response.status_code) != _NOT_FOUND:
             raise
@@ -70,6 +74,8 @@ def is_served(client: Client, kind: type[object], *, namespace: str) -> bool:
     try:
         with answers_of_kubernetes():
             next(iter(api.list(kind, chunk_size=1, namespace=namespace)), None)
+    except KindNotServedError:
+        return False
     except ApiError as error:
         if int(error.response.status_code) != _NOT_FOUND:
             raise

@@ -16,6 +16,8 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.config.models import Cluster, User
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+DEFINED = ("/apis/keda.sh/", "/apis/http.keda.sh/", "/apis/gateway.networking.k8s.io/")
+NOT_FOUND = 404
 APISERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 
 
@@ -32,7 +34,7 @@ class Api:
     passing: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
-        found = 403 if path.startswith(self.forbidden) else self.objects.get(path, 404)
+        found = 403 if path.startswith(self.forbidden) else self.objects.get(path, NOT_FOUND)
         if self.passing.get(path):
             found = self.passing[path].pop(0)
         if isinstance(found, int):
@@ -46,11 +48,16 @@ def client_of(api: Api) -> Generator[Client]:
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, content = api.answer(urlsplit(self.path).path)
-            body = json.dumps(content).encode()
+            path = urlsplit(self.path).path
+            status, content = api.answer(path)
+            body, content_type = json.dumps(content).encode(), "application/json"
+            if status == NOT_FOUND and path.startswith(DEFINED):
+                # As the API server answers for a kind without a definition.
+                body, content_type = b"404 page not found\n", "text/plain; charset=utf-8"
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Audit-Id", "d10a2f7f")
             self.end_headers()
             self.wfile.write(body)
 

@@ -68,6 +68,13 @@ def refused(given: Plan, *, is_update: bool) -> dict[str, Mistake]:
     return {mistake.key: mistake for mistake in caught.value.mistakes}
 
 
+def test_a_cluster_without_custom_kinds_is_checked_all_the_same(api: Api) -> None:
+    api.objects[SERVICE] = made_by("staging", "vllm")
+    assert refused(plan(), is_update=False).keys() == {"name"}
+    del api.objects[SERVICE]
+    assert unchecked(inspect(plan())) == []
+
+
 def unchecked(findings: Findings) -> list[str]:
     return [w for w in findings.warnings if "was not checked against its cluster" in w]
 
