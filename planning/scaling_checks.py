@@ -10,7 +10,7 @@ from planning.scaling_rate import ANSWER_TOKENS, PROMPT_TOKENS, written
 from settings.autoscaling import Autoscaling
 from settings.mistakes import Mistake
 from settings.models import StackSettings
-from settings.rules import access_mode_mistakes
+from settings.rules import access_mode_mistakes, may_lower_maximum
 
 
 def within_capacity(settings: StackSettings, capacity: int | None) -> StackSettings:
@@ -26,12 +26,13 @@ def within_capacity(settings: StackSettings, capacity: int | None) -> StackSetti
     asked = settings.autoscaling
     if not asked.enabled:
         return settings
-    by_default = "max_replicas" not in asked.model_fields_set
+    # The rules of the stack config have left this to whoever knows the capacity.
+    unchecked = may_lower_maximum(settings)
     if capacity is not None:
         # A pool without any has its own warning, and one replica waits as it would without a
         # scaler.
         room = max(1, capacity)
-        if by_default:
+        if "max_replicas" not in asked.model_fields_set:
             most = max(min(asked.max_replicas, room), asked.min_replicas)
             asked = asked.model_copy(update={"max_replicas": most})
             settings = settings.model_copy(update={"autoscaling": asked})
@@ -39,7 +40,7 @@ def within_capacity(settings: StackSettings, capacity: int | None) -> StackSetti
             raise PlanError(_beyond(asked, room))
         if mistakes := list(_above_maximum(asked)):
             raise PlanError(*mistakes)
-    if by_default and (mistakes := list(access_mode_mistakes(settings))):
+    if unchecked and (mistakes := list(access_mode_mistakes(settings))):
         raise PlanError(*mistakes)
     return settings
 

@@ -131,11 +131,11 @@ def _batch(settings: StackSettings) -> Iterator[Mistake]:
 
 def _cache(settings: StackSettings) -> Iterator[Mistake]:
     yield from cache_mistakes(settings.cache)
-    if not _may_be_lowered(settings):
+    if not may_lower_maximum(settings):
         yield from access_mode_mistakes(settings)
 
 
-def _may_be_lowered(settings: StackSettings) -> bool:
+def may_lower_maximum(settings: StackSettings) -> bool:
     """Whether the plan may lower the default maximum to what the chosen preset holds."""
     scaling = settings.autoscaling
     if not scaling.enabled or "max_replicas" in scaling.model_fields_set:

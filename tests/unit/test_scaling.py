@@ -118,14 +118,15 @@ def test_counts_within_the_default_maximum_are_held_against_the_capacity_that_lo
 
 
 def test_a_cache_for_one_pod_is_held_against_the_replicas_that_the_preset_has_room_for() -> None:
-    def settled(capacity: int | None, **keys: Any) -> int:
+    def settled(capacity: int | None, *dearer: Preset, **keys: Any) -> int:
+        presets = [preset("l4", capacity=capacity), *dearer]
         raw = {
             "model": "mistral-7b-instruct",
             "kubernetes": json.dumps({"context": "test"}),
             "ingress": json.dumps({"enabled": False}),
             "cache": json.dumps({"storageClass": "fast", "accessMode": "ReadWriteOnce"}),
             "autoscaling": json.dumps({"enabled": True, **keys}),
-            "presets": json.dumps([preset("l4", capacity=capacity).model_dump(by_alias=True)]),
+            "presets": json.dumps([one.model_dump(by_alias=True) for one in presets]),
         }
         parsed = parse(raw, secret=frozenset())
         if parsed.settings is None:
@@ -142,6 +143,8 @@ def test_a_cache_for_one_pod_is_held_against_the_replicas_that_the_preset_has_ro
         with pytest.raises(PlanError) as refused:
             settled(capacity, **keys)
         assert only(tuple(refused.value.mistakes)).wrong.startswith(wrong)
+    with pytest.raises(PlanError, match="cannot serve 5 replicas"):
+        settled(None, preset("l40s", price=9, capacity=1))
 
 
 @pytest.mark.parametrize(
