@@ -165,7 +165,7 @@ def _scaling(scaling: Scaling | None) -> list[str]:
     least = scaling.min_replicas if scaling.idle_replicas is None else scaling.idle_replicas
     further = "".join(f", {trigger.name}" for trigger in scaling.triggers)
     served = scaling.replica_rate
-    rate = "" if served is None else f" (one serves {written(served)} at best, an estimate)"
+    rate = "" if served is None else f" (estimated best {written(served)})"
     return [
         f"  autoscaling: {least} to {scaling.max_replicas} replicas by {kind} "
         f"({'asked' if scaling.kind_is_asked else 'auto'}), {scaling.requests_per_second} "
