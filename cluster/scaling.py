@@ -92,11 +92,11 @@ def _scaler(scaling: Scaling, client: Client) -> _Scaler:
     if metrics is None or not metrics.is_available:
         return _Scaler(is_absent=True, warnings=(_NO_SCALER,))
     if not metrics.is_kedas:
-        return _Scaler(is_absent=True, warnings=(_another_s_metrics(metrics),))
+        return _Scaler(is_absent=True, warnings=(_other_provider(metrics),))
     return _Scaler(mistakes=tuple(interceptor_mistakes(scaling, client)))
 
 
-def _another_s_metrics(metrics: ObservedMetrics) -> str:
+def _other_provider(metrics: ObservedMetrics) -> str:
     return (
         f"autoscaling: the Service {metrics.service} answers for this cluster's external metrics, "
         "and seems not to be KEDA's; the objects are accepted, but replicas do not follow the load"

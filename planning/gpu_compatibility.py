@@ -90,7 +90,7 @@ def _nodes(gpu: Gpu, labels: dict[str, str], overrides: Overrides) -> Iterator[s
 
 
 def driver_lack(gpu: Gpu, labels: Mapping[str, str]) -> str | None:
-    """Say that a node's driver is too old for the catalogue's image, as its labels tell."""
+    """Say in a clause that a node's labels name a driver too old for the GPU's catalogued image."""
     driver = next((labels[name] for name in _DRIVER_LABELS if name in labels), "")
     if gpu.vendor != "nvidia" or not driver.isdecimal():
         return None
@@ -102,7 +102,7 @@ def driver_lack(gpu: Gpu, labels: Mapping[str, str]) -> str | None:
 
 
 def planned_driver_lack(plan: Plan, labels: Mapping[str, str]) -> str | None:
-    """Say the same for a plan; nothing is known of an image that the stack names itself."""
+    """Say so of a planned pod's node; of an image that the stack names itself nothing is known."""
     gpu = whole_gpu(plan.placement.product)
     return driver_lack(gpu, labels) if plan.server.image == gpu.image.reference else None
 
