@@ -17,7 +17,8 @@ pulumi.require_pulumi_version(">=3.259.0")
 settings, secrets = read_settings()
 try:
     model = model_facts(settings.model, revision=settings.revision, token=secrets.look_up_token)
-    findings = inspect(make_plan(settings, stack=pulumi.get_stack(), model=model))
+    planned = make_plan(settings, stack=pulumi.get_stack(), model=model)
+    findings = inspect(planned, is_update=not pulumi.runtime.is_dry_run())
     untried = check_gate(settings, model, token=secrets.look_up_token)
 except PlanError as error:
     raise ConfigError(error.mistakes) from None

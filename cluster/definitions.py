@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lightkube import Client
 
-from cluster.observed import serves
+from cluster.observed_kinds import read_kind
 from planning.auth import ApiKeyAuth, NoAuth
 from planning.exposure import CertManagerTls, GatewayExposure, IngressExposure
 from planning.plan import Plan
@@ -16,9 +16,13 @@ from settings.mistakes import Mistake
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A CustomResourceDefinition, what in the stack config asks for it, and the ways out."""
+    """A CustomResourceDefinition, what in the stack config asks for it, and the ways out.
+
+    `version` is that of the objects which the program makes.
+    """
 
     name: str
+    version: str
     key: str
     asked: str
     rule: str
@@ -28,19 +32,21 @@ class Definition:
 _HTTP_ROUTES, _REFERENCE_GRANTS = (
     Definition(
         name=name,
+        version=version,
         key="ingress.kind",
         asked="gateway is set",
         rule="an HTTPRoute and its grant are resources of the Gateway API",
         remedy="install its standard channel (gateway-api.sigs.k8s.io), or set ingress.kind to "
         "ingress",
     )
-    for name in (
-        "httproutes.gateway.networking.k8s.io",
-        "referencegrants.gateway.networking.k8s.io",
+    for name, version in (
+        ("httproutes.gateway.networking.k8s.io", "v1"),
+        ("referencegrants.gateway.networking.k8s.io", "v1beta1"),
     )
 )
 _CERTIFICATES = Definition(
     name="certificates.cert-manager.io",
+    version="v1",
     key="ingress.tls.kind",
     asked="certManager is set",
     rule="cert-manager requests the certificate",
@@ -49,6 +55,7 @@ _CERTIFICATES = Definition(
 )
 _MIDDLEWARES = Definition(
     name="middlewares.traefik.io",
+    version="v1alpha1",
     key="ingress.auth",
     asked="is set",
     rule="every kind but apiKey is a Middleware of Traefik",
@@ -57,6 +64,7 @@ _MIDDLEWARES = Definition(
 )
 _EXTERNAL_SECRETS = Definition(
     name="externalsecrets.external-secrets.io",
+    version="v1",
     key="huggingFaceTokenExternal",
     asked="is set",
     rule="the External Secrets Operator copies the token",
@@ -68,6 +76,7 @@ _EXTERNAL_SECRETS = Definition(
 def _leader_worker_sets(nodes: int) -> Definition:
     return Definition(
         name="leaderworkersets.leaderworkerset.x-k8s.io",
+        version="v1",
         key="multiNode.maxNodes",
         asked=f"the model needs {nodes} nodes",
         rule="the pods of several nodes are a LeaderWorkerSet",
@@ -76,13 +85,21 @@ def _leader_worker_sets(nodes: int) -> Definition:
     )
 
 
-def definition_mistakes(plan: Plan, client: Client) -> list[Mistake]:
-    """Refuse a plan with objects that the cluster does not know."""
-    return [
-        missing(definition)
-        for definition in needed_definitions(plan)
-        if not serves(client, definition.name)
-    ]
+def definition_findings(plan: Plan, client: Client) -> tuple[list[Mistake], list[str]]:
+    """Refuse a plan with objects that the cluster does not know; warn where nobody can tell."""
+    mistakes: list[Mistake] = []
+    warnings: list[str] = []
+    for needed in needed_definitions(plan):
+        namespace = plan.names.namespace
+        found = read_kind(client, needed.name, needed.version, namespace=namespace)
+        if found.served is None:
+            warnings.append(
+                f"{needed.key}: {needed.asked}, and whether the cluster serves {needed.name} is "
+                "not known (the API server answered 403); it is assumed"
+            )
+        elif not found.served:
+            mistakes.append(missing(needed))
+    return mistakes, warnings
 
 
 def needed_definitions(plan: Plan) -> Iterator[Definition]:

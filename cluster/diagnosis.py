@@ -19,6 +19,7 @@ from cluster.observed import (
 )
 from cluster.room import lacking
 from cluster.scaling_diagnosis import scaler_lines
+from cluster.taints import untolerated
 from planning.names import Names, app_selector
 
 _NOT_MADE = "FailedCreate"
@@ -100,9 +101,8 @@ def _obstacle(node: ObservedNode, pod: ObservedPod) -> str:
         values = (labels[key] for labels in asked if key in labels)
         wanted = " or ".join(dict.fromkeys(values))
         return f"{key} is {node.labels.get(key, 'unset')}, the pod asks for {wanted}"
-    for taint in node.taints:
-        if not {taint, None} & set(pod.tolerated):
-            return f"the pod does not tolerate its taint {taint}"
+    for taint in untolerated(node.taints, pod.tolerated):
+        return f"the pod does not tolerate its taint {taint}"
     sizes = {name: pod.requests[name] for name in ("cpu", "memory") if name in pod.requests}
     for name in lacking(node, sizes):
         given = node.allocatable.get(name, "0")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from lightkube import Client, generic_resource
-from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
-from lightkube.resources.apiregistration_v1 import APIService
 from lightkube.resources.apps_v1 import Deployment, ReplicaSet, StatefulSet
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 from lightkube.resources.batch_v1 import Job
@@ -18,7 +17,10 @@ from lightkube.utils.quantity import parse_quantity
 
 from cluster.objects import read_object as _found
 from cluster.objects import read_objects as _listed
+from cluster.objects import unless_forbidden
+from cluster.taints import Taint
 from planning.names import ENFORCE, PART_OF, RETAIN, STACK
+from planning.plan import Toleration
 from planning.volumes import HeldClaim
 
 _GENERIC = cast("Any", generic_resource)
@@ -36,11 +38,11 @@ _SCALED_OBJECT = _GENERIC.create_namespaced_resource(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedNode:
-    """A node: its labels, the keys of taints that keep pods away, and what it can still give."""
+    """A node: its labels, the taints that keep pods away, and what it can still give."""
 
     name: str
     labels: dict[str, str]
-    taints: tuple[str, ...]
+    taints: tuple[Taint, ...]
     allocatable: dict[str, str]
 
 
@@ -55,7 +57,7 @@ class ObservedPod:
     phase: str
     node: str | None
     node_selector: dict[str, str]
-    tolerated: tuple[str | None, ...]
+    tolerated: tuple[Toleration, ...]
     limits: dict[str, str]
     node_terms: tuple[dict[str, str], ...] = ()
     requests: dict[str, str] = field(default_factory=dict[str, str])
@@ -110,7 +112,11 @@ def read_nodes(client: Client) -> Iterator[ObservedNode]:
         yield ObservedNode(
             name=node["metadata"]["name"],
             labels=node["metadata"].get("labels") or {},
-            taints=tuple(t["key"] for t in taints if t["effect"] != "PreferNoSchedule"),
+            taints=tuple(
+                Taint(key=each["key"], value=each.get("value", ""), effect=each["effect"])
+                for each in taints
+                if each["effect"] != "PreferNoSchedule"
+            ),
             allocatable=status.get("allocatable") or {},
         )
 
@@ -121,7 +127,7 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
         spec = pod["spec"]
         limits: dict[str, str] = {}
         requests: dict[str, str] = {}
-        tolerations: list[dict[str, str]] = spec.get("tolerations") or []
+        tolerations: list[dict[str, Any]] = spec.get("tolerations") or []
         for container in spec["containers"]:
             limits |= container.get("resources", {}).get("limits") or {}
             requests |= container.get("resources", {}).get("requests") or {}
@@ -130,11 +136,22 @@ def read_pods(client: Client, namespace: str, labels: dict[str, str]) -> Iterato
             phase=pod.get("status", {}).get("phase", "Unknown"),
             node=spec.get("nodeName"),
             node_selector=spec.get("nodeSelector") or {},
-            tolerated=tuple(toleration.get("key") for toleration in tolerations),
+            tolerated=tuple(toleration_of(each) for each in tolerations),
             limits=limits,
             requests=requests,
             node_terms=tuple(node_terms(spec)),
         )
+
+
+def toleration_of(found: dict[str, Any]) -> Toleration:
+    """Take a toleration from a pod's spec, whose operator Kubernetes takes for `Equal` if unset."""
+    return Toleration(
+        key=found.get("key"),
+        operator=found.get("operator") or "Equal",
+        value=found.get("value"),
+        effect=found.get("effect"),
+        toleration_seconds=found.get("tolerationSeconds"),
+    )
 
 
 def node_terms(spec: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -164,18 +181,6 @@ def read_events(client: Client, namespace: str, name: str) -> Iterator[ObservedE
             reason=event.get("reason", "Event"),
             message=event.get("message", "").strip(),
         )
-
-
-def serves(client: Client, definition: str) -> bool:
-    """Whether the cluster has a CustomResourceDefinition of this name."""
-    return _found(client, CustomResourceDefinition, definition) is not None
-
-
-def has_external_metrics(client: Client) -> bool:
-    """Whether KEDA's metrics adapter answers, however KEDA was installed."""
-    service = _found(client, APIService, "v1beta1.external.metrics.k8s.io") or {}
-    conditions: list[dict[str, str]] = service.get("status", {}).get("conditions") or []
-    return any(c["type"] == "Available" and c["status"] == "True" for c in conditions)
 
 
 def has_ingress_class(client: Client, name: str) -> bool:
@@ -217,9 +222,10 @@ def read_replicas(client: Client, namespace: str, name: str) -> int | None:
 
 
 def read_scalers(client: Client, namespace: str, deployment: str) -> tuple[ObservedScaler, ...]:
-    """Read whatever scales a Deployment: ScaledObjects and HorizontalPodAutoscalers."""
+    """Read what scales a Deployment: ScaledObjects, if the user may, and HPAs."""
+    scaled_objects = unless_forbidden(partial(_listed, client, _SCALED_OBJECT, namespace=namespace))
     found = [
-        *(("ScaledObject", item) for item in _listed(client, _SCALED_OBJECT, namespace=namespace)),
+        *(("ScaledObject", item) for item in scaled_objects or []),
         *(
             ("HorizontalPodAutoscaler", item)
             for item in _listed(client, HorizontalPodAutoscaler, namespace=namespace)

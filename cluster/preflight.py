@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lightkube import Client
 from lightkube.core.exceptions import ApiError
 
-from cluster.client import UNREADABLE, connect, reason
-from cluster.definitions import definition_mistakes
+from cluster.client import UNREADABLE, connect, is_transient, reason
+from cluster.definitions import definition_findings
+from cluster.devices import device_mistakes, device_warnings, reachable
 from cluster.exposure import exposure_warnings
 from cluster.multi_node import switch_warnings
 from cluster.named_secrets import read_entries, secret_warnings
@@ -23,7 +25,8 @@ from cluster.observed import (
     read_replicas,
 )
 from cluster.ownership import owner_mistakes, read_stack
-from cluster.room import lacking, quantity
+from cluster.retries import retried
+from cluster.room import download_room_warnings, room_warnings
 from cluster.scaling import scaling_findings
 from cluster.storage import (
     claim_mistakes,
@@ -52,44 +55,67 @@ class Findings:
     warnings: tuple[str, ...] = ()
 
 
-def inspect(plan: Plan) -> Findings:
-    """Compare a plan with its cluster; a cluster that does not answer is a warning.
+def inspect(plan: Plan, *, is_update: bool = False) -> Findings:
+    """Compare a plan with its cluster.
+
+    A cluster that this program cannot read is a warning. So is one that does not answer a preview;
+    an update is refused then, since what the cluster holds already is part of its plan.
+
+    Args:
+        plan: the plan.
+        is_update: whether what is planned will be made.
 
     Raises:
-        PlanError: the cluster cannot take the plan.
+        PlanError: the cluster cannot take the plan, or does not answer an update.
     """
     context = plan.cluster.context
     if context is None:
         return Findings(plan=plan)
     try:
         with connect(context) as client:
-            return _findings(plan, client)
+            return _findings(plan, client, is_update=is_update)
     except UNREADABLE as error:
-        return Findings(
-            plan=plan,
-            warnings=(
-                f"kubernetes.context: {reason(error)}; the plan was not checked against its "
-                "cluster, which 'pulumi up' needs",
-            ),
-        )
+        return Findings(plan=plan, warnings=(_unchecked(error),))
 
 
-def _findings(plan: Plan, client: Client) -> Findings:
+def _findings(plan: Plan, client: Client, *, is_update: bool) -> Findings:
     mistakes: list[Mistake] = []
     warnings: list[str] = []
     for check in _CHECKS:
         try:
-            plan, wrong, doubtful = check(plan, client)
-        except ApiError as error:
-            if not is_forbidden(error):
-                raise
-            # One that reads what the user may not keeps no other from its own.
-            wrong, doubtful = [], [f"kubernetes.context: {error}; what it tells was not checked"]
+            plan, wrong, doubtful = retried(partial(check, plan, client))
+        except UNREADABLE as error:
+            if isinstance(error, ApiError) and is_forbidden(error):
+                # One that reads what the user may not keeps no other from its own.
+                warnings.append(f"kubernetes.context: {error}; what it tells was not checked")
+                continue
+            if is_update and is_transient(error):
+                mistakes.append(_unanswered(error))
+            else:
+                warnings.append(_unchecked(error))
+            break
         mistakes += wrong
         warnings += doubtful
     if mistakes:
         raise PlanError(*mistakes)
     return Findings(plan=plan, warnings=tuple(warnings))
+
+
+def _unchecked(error: Exception) -> str:
+    return (
+        f"kubernetes.context: {reason(error)}; the plan was not checked against its cluster, which "
+        "'pulumi up' needs"
+    )
+
+
+def _unanswered(error: Exception) -> Mistake:
+    return Mistake(
+        key="kubernetes.context",
+        wrong=reason(error),
+        rule="an update is planned with what its cluster holds already, such as claims and "
+        "running replicas",
+        remedy="try again once the cluster answers ('pulumi preview' goes on without it)",
+    )
 
 
 _Checked = tuple[Plan, Sequence[Mistake], Sequence[str]]
@@ -123,7 +149,8 @@ def _secrets(plan: Plan, client: Client) -> _Checked:
 
 
 def _way_in(plan: Plan, client: Client) -> _Checked:
-    return plan, definition_mistakes(plan, client), exposure_warnings(plan, client)
+    mistakes, warnings = definition_findings(plan, client)
+    return plan, mistakes, [*warnings, *exposure_warnings(plan, client)]
 
 
 def _classes(plan: Plan, client: Client) -> _Checked:
@@ -152,8 +179,14 @@ def _volume(plan: Plan, client: Client) -> _Checked:
 def _nodes(plan: Plan, client: Client) -> _Checked:
     nodes = plan.placement.nodes
     pool = [node for node in read_nodes(client) if suits(node, plan.placement)]
-    mistakes = sharing_mistakes(plan.placement, pool)
+    open_to_pods = reachable(pool, plan.placement)
+    mistakes = [
+        *sharing_mistakes(plan.placement, pool),
+        *device_mistakes(plan, open_to_pods),
+    ]
     warnings = [_no_pool(plan)] if len(pool) < nodes else list(room_warnings(plan, pool))
+    warnings += download_room_warnings(plan, pool)
+    warnings += device_warnings(plan, open_to_pods)
     if nodes > 1:
         running = read_replicas(client, plan.names.namespace, plan.names.server)
         warnings += switch_warnings(plan, running)
@@ -211,23 +244,6 @@ def suits(node: ObservedNode, placement: Placement) -> bool:
     """Whether a node is of a pool of the plan, and has as many devices in all as a pod asks."""
     labelled = any(dict(one).items() <= node.labels.items() for one in placement.selectors)
     return labelled and int(node.allocatable.get(placement.gpu_resource, "0")) >= placement.gpus
-
-
-def room_warnings(plan: Plan, pool: Sequence[ObservedNode]) -> Iterator[str]:
-    """Warn where the nodes of the pool are too small for a pod, even with nothing else on them."""
-    placement = plan.placement
-    asked = {"cpu": placement.cpu, "memory": placement.memory}
-    roomy = [node for node in pool if not lacking(node, asked)]
-    if len(roomy) >= placement.nodes:
-        return
-    name = next(name for node in pool for name in lacking(node, asked))
-    most = max((node.allocatable.get(name, "0") for node in pool), key=quantity)
-    yield (
-        f"preset: '{placement.preset}' asks for {name} {asked[name]}, and the nodes of its pool "
-        f"give pods {most} at most; the pod stays Pending and 'pulumi up' fails after "
-        f"{plan.start.seconds} s, unless the preset asks for less (what the node keeps for itself "
-        "is not for pods)"
-    )
 
 
 def _no_pool(plan: Plan) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from lightkube import Client
@@ -10,11 +9,11 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
 
 from cluster.objects import read_object, read_objects
-from cluster.observed import node_terms, read_claim
+from cluster.observed import node_terms, read_claim, toleration_of
 from planning.cache import with_mounted_claim
 from planning.download import is_beside_server, with_held_placements
 from planning.names import Pairs, selector
-from planning.plan import HeldPlacement, Plan, Toleration
+from planning.plan import HeldPlacement, Plan
 
 
 def with_volume(plan: Plan, client: Client) -> Plan:
@@ -46,24 +45,13 @@ def _beside_server(plan: Plan, client: Client) -> Plan:
 def held_placement(workload: dict[str, Any]) -> HeldPlacement:
     """Take from a Deployment or Job where its pods may go."""
     spec: dict[str, Any] = workload["spec"]["template"]["spec"]
+    tolerations: list[dict[str, Any]] = spec.get("tolerations") or []
     return HeldPlacement(
         node_selector=_pairs(spec.get("nodeSelector") or {}),
         node_affinity=tuple(_pairs(term) for term in node_terms(spec)),
-        tolerations=tuple(_tolerations(spec)),
+        tolerations=tuple(toleration_of(each) for each in tolerations),
     )
 
 
 def _pairs(labels: dict[str, str]) -> Pairs:
     return tuple(sorted(labels.items()))
-
-
-def _tolerations(spec: dict[str, Any]) -> Iterator[Toleration]:
-    found: list[dict[str, Any]] = spec.get("tolerations") or []
-    for toleration in found:
-        yield Toleration(
-            key=toleration.get("key"),
-            operator=toleration.get("operator") or "Equal",
-            value=toleration.get("value"),
-            effect=toleration.get("effect"),
-            toleration_seconds=toleration.get("tolerationSeconds"),
-        )

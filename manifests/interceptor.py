@@ -21,6 +21,6 @@ def interceptor_service_args(plan: Plan, scaling: Scaling) -> ServiceInitArgs:
         spec=ServiceSpecArgs(
             type="ExternalName",
             external_name=scaling.interceptor_host,
-            ports=[ServicePortArgs(name="http", port=scaling.interceptor_port)],
+            ports=[ServicePortArgs(name="http", port=scaling.interceptor.port)],
         ),
     )

@@ -49,7 +49,7 @@ def scaling_metadata(plan: Plan, resource: ScalingResource) -> ObjectMetaArgs:
 def interceptor_route(plan: Plan, scaling: Scaling) -> ScalingResource:
     """Build what the interceptor counts and forwards, and how long it waits."""
     metric = _rate(scaling)
-    if scaling.cooldown_seconds is not None:
+    if scaling.goes_to_zero:
         # A rate forgets a request once it came in; one that waits or is being answered must count
         # on, or its replica goes.
         metric["concurrency"] = {"targetValue": _ANY_IN_FLIGHT}
@@ -118,10 +118,9 @@ def scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
     if scaling.idle_replicas is not None:
         spec["idleReplicaCount"] = scaling.idle_replicas
     if scaling.cooldown_seconds is not None:
-        calm = _calm_before_zero(scaling, scaling.cooldown_seconds)
-        spec["cooldownPeriod"] = calm
+        spec["cooldownPeriod"] = scaling.cooldown_seconds
         # KEDA has seen no load yet, and would take away at once what runs under it.
-        spec["initialCooldownPeriod"] = calm
+        spec["initialCooldownPeriod"] = scaling.cooldown_seconds
     if scaling.fallback is not None:
         spec["fallback"] = {
             "failureThreshold": scaling.fallback.failures,
@@ -129,13 +128,6 @@ def scaled_object(plan: Plan, scaling: Scaling) -> ScalingResource:
             "behavior": "currentReplicasIfHigher",
         }
     return ScalingResource(api_version="keda.sh/v1alpha1", kind="ScaledObject", spec=spec)
-
-
-def _calm_before_zero(scaling: Scaling, cooldown_seconds: int) -> int:
-    """An HTTPScaledObject counts the rate alone, so that the longest answer must fit into it."""
-    if scaling.kind == "httpScaledObject":
-        return max(cooldown_seconds, scaling.request_seconds)
-    return cooldown_seconds
 
 
 def _behavior(scaling: Scaling) -> dict[str, Any]:
@@ -156,6 +148,8 @@ def _requests(plan: Plan, scaling: Scaling) -> dict[str, Any]:
     # The keys of the external scaler are spelled as the kinds of the stack config.
     return {
         "type": "external-push",
+        # KEDA's own default, which its webhook does not know of beside a fallback (keda#6696).
+        "metricType": "AverageValue",
         "metadata": {"scalerAddress": scaling.scaler_address, scaling.kind: plan.names.app},
     }
 

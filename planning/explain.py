@@ -11,6 +11,7 @@ from planning.exposure import way_in
 from planning.kv_cache import cache_layout
 from planning.plan import Drain, Plan, Sizing, StartBudget, Verdict
 from planning.scaling import Scaling
+from planning.scaling_rate import written
 from planning.table import COLUMNS, LEGEND, short_table, table
 from planning.units import GIB
 
@@ -164,10 +165,12 @@ def _scaling(scaling: Scaling | None) -> list[str]:
     kind = "InterceptorRoute" if scaling.kind == "interceptorRoute" else "HTTPScaledObject"
     least = scaling.min_replicas if scaling.idle_replicas is None else scaling.idle_replicas
     further = "".join(f", {trigger.name}" for trigger in scaling.triggers)
+    served = scaling.replica_rate
+    rate = "" if served is None else f" (estimated best {written(served)})"
     return [
         f"  autoscaling: {least} to {scaling.max_replicas} replicas by {kind} "
         f"({'asked' if scaling.kind_is_asked else 'auto'}), {scaling.requests_per_second} "
-        f"requests/s each{further}"
+        f"requests/s each{rate}{further}"
     ]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from catalog.records import Gpu, Model
 from planning.overrides import Overrides, served_release
+from planning.plan import Plan
+from planning.product_labels import SHARED_SUFFIX, foreign_labels, whole_gpu
 from settings.models import Preset
 
 _ARCHITECTURE_LABEL = "kubernetes.io/arch"
@@ -20,9 +22,6 @@ _CUDA_12_DRIVER = 525
 _PRODUCT_LABEL = "nvidia.com/gpu.product"
 _SINGLE_STRATEGY = "-MIG-"
 """Stands in that label where the MIG strategy `single` calls instances nvidia.com/gpu (mig.go)."""
-
-SHARED_SUFFIX = "-SHARED"
-"""Ends the product label of a time-sliced GPU (k8s-device-plugin, internal/lm/resource.go)."""
 
 
 def refusal(model: Model, gpu: Gpu, preset: Preset, overrides: Overrides) -> str | None:
@@ -74,6 +73,9 @@ def _versions(model: Model, gpu: Gpu, overrides: Overrides) -> Iterator[str]:
 
 
 def _nodes(gpu: Gpu, labels: dict[str, str], overrides: Overrides) -> Iterator[str]:
+    for label in foreign_labels(gpu.key, labels):
+        if label.product is not None:
+            yield f"its node selector asks for {label.value}, which is '{label.product}'"
     product = labels.get(gpu.product_label_key, "")
     if product.endswith(SHARED_SUFFIX) and not overrides.force:
         yield f"its nodes share a GPU among pods ({product}), so no memory is certain; force tries"
@@ -82,13 +84,48 @@ def _nodes(gpu: Gpu, labels: dict[str, str], overrides: Overrides) -> Iterator[s
     asked = labels.get(_ARCHITECTURE_LABEL, gpu.cpu_architecture)
     if asked != gpu.cpu_architecture:
         yield f"its nodes are {gpu.cpu_architecture}; the node selector asks for {asked}"
+    lack = None if overrides.image else driver_lack(gpu, labels)
+    if lack:
+        yield lack
+
+
+def driver_lack(gpu: Gpu, labels: Mapping[str, str]) -> str | None:
+    """Say in a clause that a node's labels name a driver too old for the GPU's catalogued image."""
     driver = next((labels[name] for name in _DRIVER_LABELS if name in labels), "")
-    if gpu.vendor != "nvidia" or overrides.image or not driver.isdecimal():
-        return
+    if gpu.vendor != "nvidia" or not driver.isdecimal():
+        return None
     cuda_13 = _numbers(gpu.image.vllm_version) >= _CUDA_13_SINCE
     needed = _CUDA_13_DRIVER if cuda_13 else _CUDA_12_DRIVER
-    if int(driver) < needed:
-        yield f"driver {driver} is older than {needed}, which the image needs"
+    if int(driver) >= needed:
+        return None
+    return f"driver {driver} is older than {needed}, which the image needs"
+
+
+def planned_driver_lack(plan: Plan, labels: Mapping[str, str]) -> str | None:
+    """Say so of a planned pod's node; of an image that the stack names itself nothing is known."""
+    gpu = whole_gpu(plan.placement.product)
+    return driver_lack(gpu, labels) if plan.server.image == gpu.image.reference else None
+
+
+def label_warnings(gpu: Gpu, preset: Preset, selector: Mapping[str, str]) -> Iterator[str]:
+    """Warn of a product label that the catalogue does not know: a variant, or another GPU.
+
+    Args:
+        gpu: the preset's.
+        preset: the chosen one.
+        selector: of the stack, beside that of each pool.
+    """
+    labels = (
+        label
+        for pool in preset.node_pools
+        for label in foreign_labels(gpu.key, {**pool.node_selector, **selector})
+        if label.product is None
+    )
+    for label in dict.fromkeys(labels):
+        yield (
+            f"preset: '{preset.name}' asks for nodes whose {label}, which the catalogue does not "
+            f"know as '{gpu.key}'; if it is another GPU, the model may not start"
+        )
 
 
 def _numbers(release: str) -> tuple[int, ...]:

@@ -107,4 +107,4 @@ def stack_outputs(plan: Plan) -> dict[str, str | int | float]:
 def _internal_url(plan: Plan) -> str:
     if plan.scaling is None:
         return f"http://{plan.names.service_host}:{PORT}"
-    return f"http://{plan.names.interceptor_host}:{plan.scaling.interceptor_port}"
+    return f"http://{plan.names.interceptor_host}:{plan.scaling.interceptor.port}"

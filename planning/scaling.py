@@ -40,11 +40,21 @@ class ColdStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePort:
+    """A port of a Service of the cluster."""
+
+    namespace: str
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
     """Replicas by load; durations in seconds, rate in requests/s per replica.
 
-    `kind_is_asked` tells that the stack names its kind. `cooldown_seconds` is the calm before the
-    step to zero, None where there is none, and `hosts` are those whose requests are counted.
+    `kind_is_asked` tells that the stack names its kind, `hosts` are those whose requests are
+    counted, and `start_seconds` is what a pod may take to its first answer. `replica_rate` is an
+    estimate of the requests/s that one replica serves at best, None where nothing was sized.
     """
 
     kind: Kind
@@ -58,15 +68,42 @@ class Scaling:
     granularity_seconds: int
     request_seconds: int
     scale_down_seconds: int
-    cooldown_seconds: int | None
+    goes_to_zero: bool
+    start_seconds: int
     scale_up: Steps
     scale_down: Steps
     triggers: tuple[Trigger, ...]
     fallback: MetricsFallback | None
     cold_start: ColdStart
-    interceptor_host: str
-    interceptor_port: int
-    scaler_address: str
+    interceptor: ServicePort
+    external_scaler: ServicePort
+    replica_rate: float | None = None
+
+    @property
+    def cooldown_seconds(self) -> int | None:
+        """Seconds without load before the step to zero; None where there is no such step.
+
+        A start that a request set off must not be given up before it is over. An HTTPScaledObject
+        counts the rate alone, which forgets a request after its window, though that may be held
+        for the whole wait and then be answered for as long as any request may be.
+        """
+        if not self.goes_to_zero:
+            return None
+        shortest = max(self.scale_down_seconds, self.start_seconds)
+        if self.kind == "httpScaledObject":
+            return max(shortest, self.cold_start.wait_seconds + self.request_seconds)
+        return shortest
+
+    @property
+    def interceptor_host(self) -> str:
+        """The name of the interceptor's own Service."""
+        return f"{self.interceptor.service}.{self.interceptor.namespace}.svc.cluster.local"
+
+    @property
+    def scaler_address(self) -> str:
+        """Where KEDA reaches the external scaler."""
+        scaler = self.external_scaler
+        return f"{scaler.service}.{scaler.namespace}:{scaler.port}"
 
     @property
     def prometheus_token(self) -> PrometheusToken | None:
@@ -111,35 +148,33 @@ def plan_scaling(
         granularity_seconds=asked.granularity_seconds,
         request_seconds=settings.request_seconds,
         scale_down_seconds=asked.scale_down_seconds,
-        cooldown_seconds=_cooldown_seconds(asked, start_seconds),
+        goes_to_zero=asked.goes_to_zero,
+        start_seconds=start_seconds,
         scale_up=_scale_up(asked, capacity),
         scale_down=_scale_down(asked),
         triggers=plan_triggers(names, asked),
         fallback=_fallback(asked),
         cold_start=_cold_start(asked.cold_start, start_seconds),
-        interceptor_host=_interceptor_host(asked.interceptor),
-        interceptor_port=asked.interceptor.proxy_port,
-        scaler_address=_scaler_address(asked.interceptor),
+        interceptor=_proxy(asked.interceptor),
+        external_scaler=_external_scaler(asked.interceptor),
     )
 
 
-def _interceptor_host(asked: Interceptor) -> str:
-    """Give the name of the interceptor's own Service."""
-    return f"{asked.proxy_service}.{asked.namespace}.svc.cluster.local"
+def _proxy(asked: Interceptor) -> ServicePort:
+    return ServicePort(
+        namespace=asked.namespace, service=asked.proxy_service, port=asked.proxy_port
+    )
 
 
-def _scaler_address(asked: Interceptor) -> str:
-    return f"{asked.scaler_service}.{asked.namespace}:{asked.scaler_port}"
+def _external_scaler(asked: Interceptor) -> ServicePort:
+    return ServicePort(
+        namespace=asked.namespace, service=asked.scaler_service, port=asked.scaler_port
+    )
 
 
 def _scale_down(asked: Autoscaling) -> Steps:
     steps = asked.scale_down
     return Steps(pods=steps.pods, period_seconds=steps.period_seconds)
-
-
-def _cooldown_seconds(asked: Autoscaling, start_seconds: int) -> int | None:
-    """A start that a request set off must not be given up before it is over."""
-    return max(asked.scale_down_seconds, start_seconds) if asked.goes_to_zero else None
 
 
 def _scale_up(asked: Autoscaling, capacity: int | None) -> Steps:

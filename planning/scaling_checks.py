@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from planning.errors import PlanError
-from planning.plan import Sizing
 from planning.scaling import Scaling
-from planning.scaling_rate import ANSWER_TOKENS, PROMPT_TOKENS, requests_per_second
+from planning.scaling_rate import ANSWER_TOKENS, PROMPT_TOKENS, written
 from settings.autoscaling import Autoscaling
 from settings.mistakes import Mistake
 from settings.models import StackSettings
+from settings.rules import access_mode_mistakes, may_lower_maximum
 
 
 def within_capacity(settings: StackSettings, capacity: int | None) -> StackSettings:
@@ -24,17 +24,41 @@ def within_capacity(settings: StackSettings, capacity: int | None) -> StackSetti
         PlanError: replicas are asked for that can never run.
     """
     asked = settings.autoscaling
-    if not asked.enabled or capacity is None:
+    if not asked.enabled:
         return settings
-    # A pool without any has its own warning, and one replica waits as it would without a scaler.
-    room = max(1, capacity)
-    if "max_replicas" not in asked.model_fields_set:
-        most = max(min(asked.max_replicas, room), asked.min_replicas)
-        asked = asked.model_copy(update={"max_replicas": most})
-        settings = settings.model_copy(update={"autoscaling": asked})
-    if asked.max_replicas > room and not settings.force:
-        raise PlanError(_beyond(asked, room))
+    # The rules of the stack config have left this to whoever knows the capacity.
+    unchecked = may_lower_maximum(settings)
+    if capacity is not None:
+        # A pool without any has its own warning, and one replica waits as it would without a
+        # scaler.
+        room = max(1, capacity)
+        if "max_replicas" not in asked.model_fields_set:
+            most = max(min(asked.max_replicas, room), asked.min_replicas)
+            asked = asked.model_copy(update={"max_replicas": most})
+            settings = settings.model_copy(update={"autoscaling": asked})
+        if asked.max_replicas > room and not settings.force:
+            raise PlanError(_beyond(asked, room))
+        if mistakes := list(_above_maximum(asked)):
+            raise PlanError(*mistakes)
+    if unchecked and (mistakes := list(access_mode_mistakes(settings))):
+        raise PlanError(*mistakes)
     return settings
+
+
+def _above_maximum(asked: Autoscaling) -> Iterator[Mistake]:
+    """Refuse counts that were below the default maximum until the capacity lowered it."""
+    counts = {f"cron[{index}].replicas": span.replicas for index, span in enumerate(asked.cron)}
+    if asked.fallback.replicas is not None:
+        counts["fallback.replicas"] = asked.fallback.replicas
+    most = asked.max_replicas
+    for key, count in sorted(counts.items()):
+        if count > most:
+            yield Mistake(
+                key=f"autoscaling.{key}",
+                wrong=f"{count} is above the {most} that the preset has capacity for",
+                rule="the default of maxReplicas is that capacity, and holds at any time",
+                remedy=f"set it to {most} at most, or raise the preset's capacity",
+            )
 
 
 def _beyond(asked: Autoscaling, room: int) -> Mistake:
@@ -83,16 +107,8 @@ def asked_warnings(settings: StackSettings) -> Iterator[str]:
             )
 
 
-def scaling_warnings(
-    scaling: Scaling | None, sizing: Sizing | None, *, memory_bandwidth: int
-) -> Iterator[str]:
-    """Warn of targets that do not fire, and of requests that wait.
-
-    Args:
-        scaling: the planned autoscaler, if there is one.
-        sizing: of one replica.
-        memory_bandwidth: of its GPU in 10**9 bytes/s.
-    """
+def scaling_warnings(scaling: Scaling | None) -> Iterator[str]:
+    """Warn of targets that do not fire, and of requests that wait."""
     if scaling is None:
         return
     if scaling.max_replicas == scaling.min_replicas:
@@ -100,9 +116,9 @@ def scaling_warnings(
             f"autoscaling.maxReplicas: {scaling.max_replicas} is the minimum too, by the stack or "
             "by the preset's capacity, so that no load changes the count"
         )
-    if sizing is not None:
-        yield from _rate_warnings(scaling, sizing, memory_bandwidth)
-    if scaling.cooldown_seconds is not None and scaling.cold_start.placeholder is None:
+    if scaling.replica_rate is not None:
+        yield from _rate_warnings(scaling, scaling.replica_rate)
+    if scaling.goes_to_zero and scaling.cold_start.placeholder is None:
         yield (
             "autoscaling.minReplicas: without load no replica runs, and the first request waits "
             f"up to {scaling.cold_start.wait_seconds} s for one; clients and proxies must wait as "
@@ -132,13 +148,14 @@ def _pace_warnings(scaling: Scaling) -> Iterator[str]:
         )
 
 
-def _rate_warnings(scaling: Scaling, sizing: Sizing, memory_bandwidth: int) -> Iterator[str]:
-    able = requests_per_second(sizing, memory_bandwidth=memory_bandwidth)
+def _rate_warnings(scaling: Scaling, able: float) -> Iterator[str]:
     if scaling.requests_per_second <= able or scaling.max_replicas == 1:
         return
-    besides = "" if scaling.triggers else ", or set autoscaling.requestsWaiting beside it"
+    # A span of time does not follow the load.
+    follows_load = any(trigger.type != "cron" for trigger in scaling.triggers)
+    besides = "" if follows_load else ", or set autoscaling.requestsWaiting beside it"
     yield (
-        f"autoscaling.requestsPerSecond: {scaling.requests_per_second} is above the {able:.2g} "
-        f"that one replica can serve at best (an estimate, for {PROMPT_TOKENS} tokens in and "
-        f"{ANSWER_TOKENS} out), so that another one comes late; lower it{besides}"
+        f"autoscaling.requestsPerSecond: {scaling.requests_per_second} is above the "
+        f"{written(able)} that one replica can serve at best (an estimate, for {PROMPT_TOKENS} "
+        f"tokens in and {ANSWER_TOKENS} out), so that another one comes late; lower it{besides}"
     )

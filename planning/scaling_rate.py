@@ -47,3 +47,8 @@ def requests_per_second(
     mean = (prompt_tokens + answer_tokens / 2) * sizing.kv_bytes_per_token
     step_bytes = sizing.weights_gib * _GIB + batch * mean
     return batch * memory_bandwidth * 10**9 / step_bytes / answer_tokens
+
+
+def written(rate: float) -> str:
+    """Write a rate with as many digits as an estimate deserves: two, or whole requests/s."""
+    return f"{rate:.2g}" if rate < 99.5 else f"{rate:.0f}"

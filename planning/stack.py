@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from catalog.loader import load_gpus
 from catalog.records import Model
@@ -31,6 +32,7 @@ from planning.presets import Choice, choose
 from planning.rollout import plan_rollout, start_budget
 from planning.scaling import Scaling, plan_scaling
 from planning.scaling_checks import asked_warnings, scaling_warnings, within_capacity
+from planning.scaling_rate import requests_per_second
 from planning.serving import Served, serve
 from planning.token import plan_token
 from planning.units import GIB
@@ -61,7 +63,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
     cache, auth = plan_cache(model, names, settings), plan_auth(names, settings)
     served, start = serve(model, revision, choice.chosen, settings), _start(model, cache, settings)
     exposure = plan_exposure(names, settings, auth_middlewares(names, auth))
-    scaling = _scaling(names, exposure, start, placement, settings)
+    scaling = _rated(_scaling(names, exposure, start, placement, settings), choice)
     return Plan(
         names=names,
         create_namespace=settings.namespace.create,
@@ -82,7 +84,7 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         cluster=_cluster(settings),
         verdicts=verdicts(choice),
         notes=_notes(model, choice, settings),
-        warnings=_warnings(model, revision, choice, served, settings) + _targets(scaling, choice),
+        warnings=_warnings(model, revision, choice, served, settings) + _targets(scaling),
     )
 
 
@@ -124,10 +126,18 @@ def _start(model: Model, cache: Cache, settings: StackSettings) -> StartBudget:
     )
 
 
-def _targets(scaling: Scaling | None, choice: Choice) -> tuple[str, ...]:
+def _rated(scaling: Scaling | None, choice: Choice) -> Scaling | None:
+    """Add the estimate of what one replica serves, if the preset was sized."""
     gpu, _ = choice.chosen.settled()
     sizing = verdict(choice.chosen, chosen=True).sizing
-    return tuple(scaling_warnings(scaling, sizing, memory_bandwidth=gpu.memory_bandwidth))
+    if scaling is None or sizing is None:
+        return scaling
+    rate = requests_per_second(sizing, memory_bandwidth=gpu.memory_bandwidth)
+    return replace(scaling, replica_rate=rate)
+
+
+def _targets(scaling: Scaling | None) -> tuple[str, ...]:
+    return tuple(scaling_warnings(scaling))
 
 
 def _rollout(served: Served, placement: Placement, cache: Cache, start: StartBudget) -> Rollout:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from catalog.records import Model
 from planning.fit import Candidate, Sized
-from planning.gpu_compatibility import converts
+from planning.gpu_compatibility import converts, label_warnings
 from planning.memory import EngineSettings
 from planning.overrides import Overrides, image_release
 from planning.plan import Sizing, Verdict
@@ -127,6 +127,7 @@ def warnings(
             f"image: the tag of '{overrides.image}' names no vLLM release; sizes and flags are "
             f"those of {gpu.image.vllm_version}"
         )
+    yield from label_warnings(gpu, preset, settings.node_selector)
     yield from _capacity(choice, settings)
 
 

@@ -99,6 +99,6 @@ def placeholder_mistake() -> Mistake:
         key="autoscaling.coldStart.placeholder",
         wrong="is set for the kind httpScaledObject",
         rule="an HTTPScaledObject has no answer of its own",
-        remedy="set autoscaling.kind to interceptorRoute (HTTP add-on 0.14 or newer), or use "
+        remedy="set autoscaling.kind to interceptorRoute (HTTP add-on 0.15 or newer), or use "
         "coldStart.fallback",
     )

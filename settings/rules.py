@@ -131,6 +131,25 @@ def _batch(settings: StackSettings) -> Iterator[Mistake]:
 
 def _cache(settings: StackSettings) -> Iterator[Mistake]:
     yield from cache_mistakes(settings.cache)
+    if not may_lower_maximum(settings):
+        yield from access_mode_mistakes(settings)
+
+
+def may_lower_maximum(settings: StackSettings) -> bool:
+    """Whether the plan may lower the default maximum to what the chosen preset holds."""
+    scaling = settings.autoscaling
+    if not scaling.enabled or "max_replicas" in scaling.model_fields_set:
+        return False
+    nodes = settings.multi_node.max_nodes
+    return any(
+        preset.capacity is not None and preset.capacity // nodes < scaling.max_replicas
+        for preset in settings.presets
+        if settings.preset in ("auto", preset.name)
+    )
+
+
+def access_mode_mistakes(settings: StackSettings) -> Iterator[Mistake]:
+    """Refuse more replicas than can mount the claim, once their number is settled."""
     most = settings.most_replicas
     source = "autoscaling.maxReplicas" if settings.autoscaling.enabled else "replicas"
     if settings.cache.kind == "pvc" and most > 1 and settings.cache.access_mode == "ReadWriteOnce":

@@ -162,6 +162,43 @@ def test_replicas_that_are_asked_for_are_set_against_whoever_scaled_before(scale
     assert scaled.deployment()["replicas"] == 2
 
 
+def test_an_app_at_zero_keeps_its_autoscaler_until_a_replica_runs(scaled: Scaled) -> None:
+    count = ("get", "deployment", "vllm", f"--namespace={NAMESPACE}", "--output")
+    scaled.set_up(enabled=True, minReplicas=0)
+    scaled.scale(0)
+    off = json.dumps({"enabled": False})
+    for replicas in (None, "2"):
+        # KEDA would undo a count that the stack sets, as long as its object is there.
+        scaled.project.succeed("config", "set", "autoscaling", off)
+        if replicas:
+            scaled.project.succeed("config", "set", "replicas", replicas)
+        refused = scaled.project.run("up", "--yes", "--skip-preview")
+        assert refused.returncode != 0
+        assert (
+            "autoscaling is switched off while no replica runs" in refused.stdout + refused.stderr
+        )
+        assert len(scaled.get("scaledobjects")["items"]) == 1
+    scaled.project.succeed("config", "rm", "replicas")
+    scaled.set_up(enabled=True, minReplicas=1)
+    scaled.sandbox.eventually("1", *count, "jsonpath={.status.readyReplicas}")
+    scaled.set_up(enabled=False)
+    assert scaled.get("scaledobjects")["items"] == []
+    assert scaled.deployment()["replicas"] == 1
+
+
+def test_an_interceptor_that_is_elsewhere_is_refused_by_its_key(scaled: Scaled) -> None:
+    for interceptor, key in (
+        ({"namespace": "default"}, "namespace"),
+        ({"proxyService": "interceptor"}, "proxyService"),
+        ({"scalerPort": 9091}, "scalerPort"),
+    ):
+        value = json.dumps({"enabled": True, "interceptor": interceptor})
+        scaled.project.succeed("config", "set", "autoscaling", value)
+        refused = scaled.project.run("preview")
+        assert refused.returncode != 0
+        assert f"autoscaling.interceptor.{key}: " in refused.stdout + refused.stderr
+
+
 def test_a_second_scaler_is_refused_before_anything_is_made(scaled: Scaled) -> None:
     scaled.set_up(enabled=False)
     scaled.sandbox.apply(OTHER_SCALER)

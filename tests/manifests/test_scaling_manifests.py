@@ -190,6 +190,14 @@ def test_each_target_is_one_line_beside_the_address(target: str) -> None:
     assert 'namespace="llm"' in trigger["metadata"]["query"]
 
 
+def test_every_trigger_has_a_metric_type_as_webhooks_ask_beside_a_fallback() -> None:
+    # KEDA's webhook took no trigger without one beside a fallback (keda issues 6066 and 6696).
+    asked = spec(scaled(**EVERY_TARGET), "ScaledObject")
+    assert "fallback" in asked
+    types = [trigger.get("metricType") for trigger in asked["triggers"]]
+    assert types == ["AverageValue"] * 3 + ["Value"] * 2 + ["AverageValue"]
+
+
 def test_a_token_is_shown_to_prometheus_and_to_nobody_else() -> None:
     asks: dict[str, object] = {**PROMETHEUS, "tokenSecret": {"name": "reader"}}
     recording = scaled(**{**EVERY_TARGET, "prometheus": asks})
@@ -245,10 +253,12 @@ def test_a_step_to_zero_outlasts_a_start_and_waits_for_every_answer(zero: dict[s
     assert scaled_object["triggers"][1]["metadata"]["ignoreNullValues"] == "true"
 
 
-def test_an_older_add_on_counts_only_the_rate_so_its_calm_spans_the_longest_answer() -> None:
-    recording = scaled(minReplicas=0, kind="httpScaledObject", keys={"requestSeconds": 1200})
+def test_an_older_add_on_counts_only_the_rate_so_its_cooldown_spans_the_longest_request() -> None:
+    keys: dict[str, object] = {"requestSeconds": 1200, "rollout": {"startSeconds": 700}}
+    recording = scaled(minReplicas=0, kind="httpScaledObject", keys=keys)
     scaled_object = spec(recording, "ScaledObject")
-    assert scaled_object["cooldownPeriod"] == scaled_object["initialCooldownPeriod"] == 1200
+    # Held until a pod is there, and then answered.
+    assert scaled_object["cooldownPeriod"] == scaled_object["initialCooldownPeriod"] == 1900
     assert "concurrency" not in spec(recording, "HTTPScaledObject")["scalingMetric"]
 
 

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from cluster.observed import ObservedScaler
-from cluster.scaling import held_warnings, kind_mistakes, second_scaler_mistakes, settled_kind
+from cluster.scaling import (
+    held_warnings,
+    kind_mistakes,
+    second_scaler_mistakes,
+    settled_kind,
+    zero_mistakes,
+)
 from planning.plan import Plan
 from planning.replicas import with_running_replicas
 from planning.scaling import Kind, Scaling
@@ -64,6 +70,16 @@ def test_a_kind_that_is_asked_for_is_taken(asked: str, served: frozenset[Kind]) 
     assert settled_kind(scaling(kind=asked), served) == asked
 
 
+def test_the_cooldown_before_zero_is_that_of_the_settled_kind() -> None:
+    short: dict[str, Any] = {"minReplicas": 0, "coldStart": {"waitSeconds": 20}}
+    route = scaling(**short)
+    older = replace(route, kind=settled_kind(route, OLDER))
+    assert route.cooldown_seconds == max(route.start_seconds, 300)
+    assert older.cooldown_seconds == 20 + route.request_seconds
+    assert replace(older, request_seconds=60).cooldown_seconds == route.cooldown_seconds
+    assert scaling().cooldown_seconds is None
+
+
 def test_an_answer_at_once_is_refused_where_only_the_older_kind_is_served() -> None:
     asked = scaling(coldStart={"placeholder": {}})
     assert list(kind_mistakes(asked)) == []
@@ -105,6 +121,21 @@ def test_a_count_that_two_set_is_a_warning_and_one_that_is_left_alone_is_not() -
     (warning,) = held_warnings(plan(replicas=2), [other])
     assert warning.startswith("replicas: each 'pulumi up' sets 2")
     assert list(held_warnings(plan(), [other])) == []
+
+
+@pytest.mark.parametrize("keys", [{}, {"replicas": 2}])
+def test_an_autoscaler_that_holds_the_app_at_zero_is_not_switched_off(keys: dict[str, Any]) -> None:
+    (mistake,) = zero_mistakes(plan(**keys), 0, [scaler()])
+    assert mistake.key == "autoscaling.enabled"
+    assert "minReplicas to 1, without idleReplicas" in mistake.remedy
+
+
+def test_a_count_of_zero_that_nobody_else_keeps_or_that_is_asked_for_is_taken() -> None:
+    for running in (None, 1):
+        assert list(zero_mistakes(plan(), running, [scaler()])) == []
+    assert list(zero_mistakes(plan(), 0, [])) == []
+    assert list(zero_mistakes(plan(), 0, [scaler(ours=False), scaler(name="by-queue")])) == []
+    assert list(zero_mistakes(plan(replicas=0), 0, [scaler()])) == []
 
 
 def test_a_plan_that_leaves_the_count_alone_is_for_as_many_as_run() -> None:

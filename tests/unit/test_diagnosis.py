@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from cluster.diagnosis import event_lines, pool_lines, refused_lines
 from cluster.observed import ObservedEvent, ObservedNode, ObservedPod
+from cluster.taints import Taint
+from planning.plan import Toleration
 
 L4 = {"nvidia.com/gpu.product": "NVIDIA-L4"}
 
 
 def node(name: str, labels: dict[str, str], gpus: str, *taints: str) -> ObservedNode:
     allocatable = {"nvidia.com/gpu": gpus}
-    return ObservedNode(name=name, labels=labels, taints=taints, allocatable=allocatable)
+    found = tuple(Taint(key=key, value="present", effect="NoSchedule") for key in taints)
+    return ObservedNode(name=name, labels=labels, taints=found, allocatable=allocatable)
+
+
+def toleration(key: str | None, value: str | None = None, effect: str | None = None) -> Toleration:
+    operator = "Exists" if value is None else "Equal"
+    return Toleration(
+        key=key, operator=operator, value=value, effect=effect, toleration_seconds=None
+    )
 
 
 def pod(*tolerated: str | None, gpus: str = "1") -> ObservedPod:
@@ -21,7 +33,7 @@ def pod(*tolerated: str | None, gpus: str = "1") -> ObservedPod:
         phase="Pending",
         node=None,
         node_selector=L4,
-        tolerated=tolerated,
+        tolerated=tuple(toleration(key) for key in tolerated),
         limits={"nvidia.com/gpu": gpus},
     )
 
@@ -44,6 +56,34 @@ def test_an_untolerated_taint_is_named_and_a_toleration_of_all_taints_counts() -
     nodes = [node("a", L4, "1", "nvidia.com/gpu")]
     assert "does not tolerate its taint nvidia.com/gpu" in list(pool_lines(pod("other"), nodes))[1]
     assert "matches" in list(pool_lines(pod(None), nodes))[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "tolerates"),
+    [
+        (toleration("nvidia.com/gpu"), True),
+        (toleration("nvidia.com/gpu", effect="NoSchedule"), True),
+        (toleration("nvidia.com/gpu", effect="NoExecute"), False),
+        (toleration("nvidia.com/gpu", "present"), True),
+        (toleration("nvidia.com/gpu", "present", "NoSchedule"), True),
+        (toleration("nvidia.com/gpu", "true", "NoSchedule"), False),
+        (toleration("nvidia.com/gpu", ""), False),
+        (toleration(None, effect="NoSchedule"), True),
+        (toleration(None, effect="NoExecute"), False),
+    ],
+)
+def test_a_toleration_is_compared_by_key_value_and_effect(
+    given: Toleration, *, tolerates: bool
+) -> None:
+    pending = replace(pod(), tolerated=(toleration("other"), given))
+    _, line = pool_lines(pending, [node("a", L4, "1", "nvidia.com/gpu")])
+    taint = "nvidia.com/gpu=present:NoSchedule"
+    why = (
+        "matches, but has none free"
+        if tolerates
+        else f"the pod does not tolerate its taint {taint}"
+    )
+    assert line == f"  NVIDIA-L4 (1 node of 1): {why}"
 
 
 def test_a_node_that_is_too_small_is_told_from_one_that_is_full() -> None:

@@ -1,10 +1,19 @@
 """Which preset a model is refused whatever the memory, and why."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from catalog.loader import find_gpu
+from planning.devices import device_of
+from planning.product_labels import foreign_labels
 from settings.models import Preset
-from tests.choices import chosen, preset
+from tests.choices import GPUS, chosen, planned, preset
 from tests.unit.choice_refusals import SEVEN, refusal
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT, AMD_PRODUCT = "nvidia.com/gpu.product", "amd.com/gpu.product-name"
 
 
 @pytest.mark.parametrize(
@@ -39,6 +48,42 @@ from tests.unit.choice_refusals import SEVEN, refusal
             {},
             "driver 550 is older than 580, which the image needs",
         ),
+        (
+            SEVEN,
+            preset("h100-80", pool={"nodeSelector": {PRODUCT: "NVIDIA-L4"}}),
+            {},
+            "its node selector asks for NVIDIA-L4, which is 'l4'",
+        ),
+        (
+            SEVEN,
+            preset("l4", pool={"nodeSelector": {PRODUCT: "Tesla-T4-SHARED"}}),
+            {"force": True},
+            "its node selector asks for Tesla-T4-SHARED, which is 't4'",
+        ),
+        (
+            SEVEN,
+            preset("mi300x", pool={"nodeSelector": {AMD_PRODUCT: "AMD_Instinct_MI325_OAM"}}),
+            {},
+            "its node selector asks for AMD_Instinct_MI325_OAM, which is 'mi325x'",
+        ),
+        (
+            SEVEN,
+            preset("h100-80", mig="3g.40gb", pool={"nodeSelector": {PRODUCT: "NVIDIA-H200"}}),
+            {},
+            "its node selector asks for NVIDIA-H200, which is 'h200'",
+        ),
+        (
+            SEVEN,
+            preset(
+                "h100-80",
+                mig="3g.40gb",
+                pool={
+                    "nodeSelector": {"nvidia.com/mig-3g.40gb.product": "NVIDIA-H200-MIG-3g.40gb"}
+                },
+            ),
+            {},
+            "its node selector asks for NVIDIA-H200-MIG-3g.40gb, which is 'h200'",
+        ),
     ],
 )
 def test_a_gate_refuses_with_its_reason(
@@ -72,3 +117,26 @@ def test_a_product_of_the_other_vendor_is_a_mistake() -> None:
     text = refusal(SEVEN, [preset("mi300x").model_copy(update={"vendor": "nvidia"})])
     assert "names the vendor 'nvidia' for 'mi300x'" in text
     assert "set vendor to amd" in text
+
+
+def test_a_product_label_that_nobody_knows_is_a_warning_and_a_known_one_is_none() -> None:
+    def warned(label: str) -> list[str]:
+        pool = {"nodeSelector": {PRODUCT: label}}
+        return [w for w in planned([preset("h100-80", pool=pool)]).warnings if "catalogue" in w]
+
+    (warning,) = warned("NVIDIA-H100-80GB-HBM3e")
+    assert f"'h100-80-1' asks for nodes whose {PRODUCT} is NVIDIA-H100-80GB-HBM3e" in warning
+    for label in find_gpu("h100-80").product_labels:
+        assert warned(label) == []
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("presets/*.yaml")), ids=lambda file: file.name)
+def test_the_committed_presets_ask_for_nodes_of_their_product(file: Path) -> None:
+    for raw in yaml.safe_load(file.read_text())["presets"]:
+        one = Preset.model_validate(raw)
+        if not one.gpus:
+            continue
+        device = device_of(one, GPUS)
+        assert device is not None
+        for pool in one.node_pools:
+            assert list(foreign_labels(device.key, pool.node_selector)) == [], one.name

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from planning.devices import device_of
+from planning.gpu_compatibility import driver_lack
+from planning.product_labels import foreign_labels
 from sandbox import cluster, nodes
 from sandbox.state import REPOSITORY, Settings
 from settings.models import Preset
@@ -124,3 +126,18 @@ def test_nodes_that_say_nothing_of_themselves_yet_are_not_ready(
     for listed, verdict in ((NODES, False), ([*seen, NODES[0]], False), (seen, True)):
         monkeypatch.setattr(cluster, "get", Mock(return_value={"items": listed}))
         assert cluster.all_nodes_ready(settings) is verdict
+
+
+def test_the_nodes_that_a_preset_selects_have_its_gpu_and_a_driver_for_its_image() -> None:
+    presets = yaml.safe_load((REPOSITORY / "presets" / "sandbox.yaml").read_text())["presets"]
+    for preset in (Preset.model_validate(raw) for raw in presets):
+        device = device_of(preset, GPUS)
+        if device is None:
+            continue
+        for pool in preset.node_pools:
+            every = [node["metadata"]["labels"] for node in GPU_NODES]
+            chosen = [labels for labels in every if pool.node_selector.items() <= labels.items()]
+            assert chosen, preset.name
+            for labels in chosen:
+                assert list(foreign_labels(device.key, labels)) == [], preset.name
+                assert driver_lack(device, labels) is None, preset.name

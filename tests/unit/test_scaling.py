@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -14,14 +15,18 @@ from planning.explain import preview_lines
 from planning.names import Names
 from planning.plan import Plan
 from planning.scaling import Scaling, go_duration
+from planning.scaling_rate import written
+from planning.stack import make_plan
 from planning.triggers import plan_triggers, pods
 from settings.autoscaling import Autoscaling
 from settings.models import Preset
+from settings.parse import parse
 from tests.choices import only, planned, preset
 
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 NAMES = Names(app="vllm", namespace="llm", stack="dev")
 L4 = [preset("l4")]
+SPAN = {"start": "0 8 * * *", "end": "0 18 * * *", "timezone": "UTC", "replicas": 2}
 
 
 @given(st.integers(min_value=0, max_value=10**7))
@@ -92,6 +97,57 @@ def test_replicas_that_the_preset_does_not_hold_are_refused_unless_forced(
 
 
 @pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        ({"fallback": {"replicas": 4}}, "autoscaling.fallback.replicas"),
+        ({"cron": [SPAN, SPAN | {"replicas": 5}]}, "autoscaling.cron[1].replicas"),
+    ],
+)
+def test_counts_within_the_default_maximum_are_held_against_the_capacity_that_lowers_it(
+    asked: dict[str, Any], key: str
+) -> None:
+    for roomy in (None, 5):
+        with_scaling([preset("l4", capacity=roomy)], **asked)
+    for force in (False, True):
+        with pytest.raises(PlanError) as refused:
+            with_scaling([preset("l4", capacity=2)], force=force, **asked)
+        mistake = only(refused.value.mistakes)
+        assert mistake.key == key
+        assert mistake.remedy == "set it to 2 at most, or raise the preset's capacity"
+    with_scaling([preset("l4", capacity=2)], force=True, maxReplicas=5, **asked)
+
+
+def test_a_cache_for_one_pod_is_held_against_the_replicas_that_the_preset_has_room_for() -> None:
+    def settled(capacity: int | None, *dearer: Preset, **keys: Any) -> int:
+        presets = [preset("l4", capacity=capacity), *dearer]
+        raw = {
+            "model": "mistral-7b-instruct",
+            "kubernetes": json.dumps({"context": "test"}),
+            "ingress": json.dumps({"enabled": False}),
+            "cache": json.dumps({"storageClass": "fast", "accessMode": "ReadWriteOnce"}),
+            "autoscaling": json.dumps({"enabled": True, **keys}),
+            "presets": json.dumps([one.model_dump(by_alias=True) for one in presets]),
+        }
+        parsed = parse(raw, secret=frozenset())
+        if parsed.settings is None:
+            raise PlanError(*parsed.mistakes)
+        return make_plan(parsed.settings, stack="dev").server.max_replicas
+
+    assert settled(1) == settled(0) == settled(5, maxReplicas=1) == 1
+    refusals: list[tuple[int | None, dict[str, int], str]] = [
+        (3, {}, "ReadWriteOnce cannot serve 3 replicas"),
+        (None, {}, "ReadWriteOnce cannot serve 5 replicas"),
+        (1, {"maxReplicas": 2}, "ReadWriteOnce cannot serve 2 replicas"),
+    ]
+    for capacity, keys, wrong in refusals:
+        with pytest.raises(PlanError) as refused:
+            settled(capacity, **keys)
+        assert only(tuple(refused.value.mistakes)).wrong.startswith(wrong)
+    with pytest.raises(PlanError, match="cannot serve 5 replicas"):
+        settled(None, preset("l40s", price=9, capacity=1))
+
+
+@pytest.mark.parametrize(
     ("pod", "own"),
     [
         ("vllm-7d9f8c6b54-x2x4z", True),
@@ -134,6 +190,30 @@ def test_a_target_that_one_replica_cannot_reach_is_a_warning_with_the_estimate()
     assert not any("requestsPerSecond" in warning for warning in calm)
 
 
+def test_a_span_of_time_follows_no_load_so_the_hint_to_a_signal_that_does_stays() -> None:
+    def hinted(**keys: Any) -> bool:
+        (warning,) = [w for w in with_scaling(**keys).warnings if "requestsPerSecond" in w]
+        return "set autoscaling.requestsWaiting" in warning
+
+    assert hinted(cron=[SPAN])
+    assert not hinted(
+        cron=[SPAN], concurrency=9, prometheus={"address": "http://prometheus.monitoring:9090"}
+    )
+
+
+def test_the_preview_tells_what_one_replica_serves_as_an_estimate() -> None:
+    (line,) = [line for line in preview_lines(with_scaling()) if "autoscaling:" in line]
+    assert line.endswith("100 requests/s each (estimated best 2.9)")
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0123, "0.012"), (2.94, "2.9"), (42.4, "42"), (99.6, "100"), (1234, "1234")],
+)
+def test_an_estimate_is_written_in_plain_digits(rate: float, text: str) -> None:
+    assert written(rate) == text
+
+
 def test_bounds_that_leave_nothing_to_scale_are_a_warning() -> None:
     (warning,) = [
         w for w in with_scaling([preset("l4", capacity=1)]).warnings if "minimum too" in w
@@ -157,9 +237,6 @@ def test_keys_that_wait_for_a_forgotten_enabled_are_a_warning() -> None:
     assert warning.startswith("autoscaling.enabled: is not set, so that maxReplicas,")
     for silent in ({}, {"enabled": False, "maxReplicas": 3}):
         assert not any("autoscaling.en" in w for w in planned(L4, autoscaling=silent).warnings)
-
-
-SPAN = {"start": "0 8 * * *", "end": "0 18 * * *", "timezone": "UTC", "replicas": 2}
 
 
 @pytest.mark.parametrize(
