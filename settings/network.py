@@ -8,10 +8,9 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from settings.mistakes import Mistake
-from settings.values import DnsLabel, Section, Text
+from settings.values import DnsLabel, Section, Text, rule
 
 HUB_VARIABLES = (
     "HF_ENDPOINT",
@@ -28,8 +27,10 @@ def _check_cidr(value: str) -> str:
     except ValueError:
         network = None
     if network is None or str(network) != value:
-        message = "is a range of addresses in canonical form, such as 10.0.0.0/8 or 192.0.2.7/32"
-        raise PydanticCustomError("rule", "{message}", {"message": message})
+        raise rule(
+            "is a range of addresses in canonical form",
+            remedy="write it like 10.0.0.0/8 or 192.0.2.7/32",
+        )
     return value
 
 

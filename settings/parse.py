@@ -136,9 +136,30 @@ def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
         remedy = f"did you mean '{near}'?" if near else "choose one of them"
         return f"it is {context['expected']}", remedy
     if kind == "rule":
-        return f"it {context['message']}", "write it so"
-    return _sentence(detail["msg"]), "correct the value"
+        return f"it {context['message']}", str(context["remedy"])
+    return _sentence(detail["msg"]), _REMEDIES.get(kind, _OTHERWISE).format(**context)
 
+
+_REMEDIES = {
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "dict_type": "write keys and values below it, as in {{team: search}}",
+    "float_parsing": "write a number, such as 0.9",
+    "float_type": "write a number, such as 0.9",
+    "greater_than": "write a number above {gt:g}",
+    "greater_than_equal": "write {ge:g} or more",
+    "int_from_float": "write a number without decimals",
+    "int_parsing": "write a number without decimals, such as 2",
+    "int_type": "write a number without decimals, such as 2",
+    "less_than_equal": "write {le:g} or less",
+    "model_type": "write its keys below it, as in {{enabled: false}}",
+    "string_too_long": "shorten it to {max_length} characters",
+    "string_type": "put the value in quotes",
+    "tuple_type": "write a list, as in [one, two]",
+}
+"""What to write instead, by pydantic's kind of mistake."""
+
+_OTHERWISE = "docs/configuration.md says what the key takes"
 
 _SHAPES = {
     "Input should be a valid tuple": "it is a list",
