@@ -64,6 +64,10 @@ def explanation(plan: Plan, model: Model) -> dict[str, object]:
         "image": plan.server.image,
         "args": list(plan.server.args),
         "env": dict(plan.server.env),
+        "secretEnv": {
+            source.variable: {"name": source.secret_name, "key": source.entry}
+            for source in plan.server.secret_env
+        },
         "notes": list(plan.notes),
         "warnings": list(plan.warnings),
         **verdict_figures(plan.verdicts),

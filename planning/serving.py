@@ -15,10 +15,11 @@ from planning.fit import Candidate
 from planning.multi_node import multi_node_mistakes, worker_args
 from planning.names import HOME, PORT
 from planning.overrides import overrides_of, served_release
-from planning.plan import Drain, Server
+from planning.plan import Drain, SecretVariable, Server
 from planning.rollout import plan_drain
 from settings.mistakes import Mistake
 from settings.models import StackSettings
+from settings.variables import plain, referenced
 
 _USER = "vllm"
 """torch asks for the user's name as it is imported, and not every image has one for the uid of the
@@ -57,8 +58,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
         raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
-    offline = OFFLINE if has_download(settings.cache.kind) else {}
-    paths = {"HF_HOME": CACHE_PATH, "HOME": HOME, "USER": _USER, **offline}
+    paths = _paths(settings)
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,
@@ -66,6 +66,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
             args=(*command.args, *api_key_args(settings.ingress.auth.kind)),
             worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),
+            secret_env=_secret_variables(settings, paths),
             replicas=replicas,
             max_replicas=settings.most_replicas,
             holds_replicas=settings.replicas is not None and not scaling.enabled,
@@ -99,7 +100,21 @@ def _request(
         quantization=overrides.quantization,
         kv_cache_dtype=overrides.kv_cache_dtype,
         extra_args=settings.server_extra_args,
-        extra_env=settings.extra_env,
+        extra_env=plain(settings.extra_env),
+        referenced=frozenset(referenced(settings.extra_env)),
+    )
+
+
+def _paths(settings: StackSettings) -> dict[str, str]:
+    offline = OFFLINE if has_download(settings.cache.kind) else {}
+    return {"HF_HOME": CACHE_PATH, "HOME": HOME, "USER": _USER, **offline}
+
+
+def _secret_variables(settings: StackSettings, paths: dict[str, str]) -> tuple[SecretVariable, ...]:
+    return tuple(
+        SecretVariable(variable=name, secret_name=source.name, entry=source.key)
+        for name, source in sorted(referenced(settings.extra_env).items())
+        if name not in paths
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from settings.credentials import has_user_info, may_be_shown
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings, decode
 from settings.preset_files import PresetFileError, read_presets
@@ -109,10 +110,12 @@ def _mistake(detail: ErrorDetails, values: Mapping[str, object]) -> Mistake:
                 remedy="set it in the stack file",
             )
         case kind:
-            rule, remedy = _rule(kind, detail, str(_value_at(values, location)))
+            value = _value_at(values, location)
+            rule, remedy = _rule(kind, detail, str(value))
+            shown = "its value" if location[0] in _NEVER_SHOWN else _shown(value)
             return Mistake(
                 key=_path(location),
-                wrong=f"{_shown(_value_at(values, location))} is refused",
+                wrong=f"{shown} is refused",
                 rule=rule,
                 remedy=remedy,
             )
@@ -161,6 +164,10 @@ _REMEDIES = {
 
 _OTHERWISE = "docs/configuration.md says what the key takes"
 
+_NEVER_SHOWN = frozenset({"extraEnv"})
+"""Keys whose values may be secrets that nothing tells from others."""
+
+
 _SHAPES = {
     "Input should be a valid tuple": "it is a list",
     "Input should be a valid dictionary": "it is a section of keys",
@@ -199,19 +206,19 @@ def _value_at(values: object, location: tuple[int | str, ...]) -> object:
 def _shown(value: object) -> str:
     """The value as a message may print it: something that looks like a secret is left out."""
     text = repr(value)
-    if "hf_" in text:
-        return "a value that looks like a token"
-    return "an address with a password" if re.search("://[^/]*@", text) else text
+    if has_user_info(text):
+        return "an address with a password"
+    return text if may_be_shown(text) else "a value that looks like a secret"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """The keys that a section knows, found by walking the models along an error's location."""
     section: type[BaseModel] = StackSettings
     for part in location[:-1]:
-        if isinstance(part, int):
-            continue
         by_alias = {field.alias or name: field for name, field in section.model_fields.items()}
-        inner = _section_of(by_alias[part]) if part in by_alias else None
+        if part not in by_alias:  # a place in a list, or a name that the user chose
+            continue
+        inner = _section_of(by_alias[part])
         if inner is None:
             return []
         section = inner

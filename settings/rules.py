@@ -15,6 +15,7 @@ from settings.network import network_mistakes
 from settings.preset_rules import preset_mistakes
 from settings.rendering import rendering_mistakes
 from settings.toleration_rules import toleration_mistakes
+from settings.variables import variable_mistakes
 
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
@@ -129,6 +130,10 @@ def _batch(settings: StackSettings) -> Iterator[Mistake]:
         )
 
 
+def _variables(settings: StackSettings) -> Iterator[Mistake]:
+    yield from variable_mistakes(settings.extra_env, has_policies=settings.network.enabled)
+
+
 def _cache(settings: StackSettings) -> Iterator[Mistake]:
     yield from cache_mistakes(settings.cache)
     most = settings.most_replicas
@@ -158,6 +163,7 @@ _RULES: tuple[_Rule, ...] = (
     _presets,
     _pull_secrets,
     _batch,
+    _variables,
     _cache,
     _exposure,
     label_mistakes,
