@@ -21,6 +21,7 @@ from settings.values import (
     DnsLabel,
     DnsSubdomain,
     Duration,
+    Filled,
     Image,
     Quantity,
     Revision,
@@ -176,7 +177,7 @@ class Rollout(Section):
 class StackSettings(Section):
     """The whole stack config, but for secrets."""
 
-    model: str = Field(description="Hugging Face repository, or a short name of the catalogue")
+    model: Filled = Field(description="Hugging Face repository, or a short name of the catalogue")
     revision: Revision | None = Field(
         default=None, description="commit sha of the repository; default: pinned by the catalogue"
     )

@@ -16,7 +16,7 @@ from settings.credentials import has_user_info, may_be_shown
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings, decode
 from settings.preset_files import PresetFileError, read_presets
-from settings.rules import check
+from settings.rules import check, top_level
 from settings.secret_keys import SECRET_KEYS, value_mistakes
 
 
@@ -55,7 +55,7 @@ def parse(raw: Mapping[str, str], *, secret: frozenset[str]) -> Parsed:
         mistakes += [m for d in details if (m := _mistake(d, values)).key not in known]
         settings = _without_mistaken(values, details)
     if settings is not None:
-        mistaken = {mistake.key.partition(".")[0] for mistake in mistakes}
+        mistaken = {top_level(mistake.key) for mistake in mistakes}
         mistakes += check(settings, secrets=SECRET_KEYS.keys() & raw.keys(), skip=mistaken)
     complete = settings if not mistakes else None
     return Parsed(settings=complete, mistakes=tuple(sorted(mistakes)))

@@ -80,9 +80,7 @@ def _check_label_value(value: str) -> str:
 
 def _check_filled(value: str) -> str:
     if not value.strip():
-        raise rule(
-            "is not empty", remedy="give it a value, or remove the key where it has a default"
-        )
+        raise rule("is not empty", remedy="give it a value")
     return value
 
 

@@ -235,6 +235,40 @@ def test_a_missing_preset_file_is_the_only_mistake_it_makes(tmp_path: Path) -> N
     assert "cannot be read (No such file or directory)" in line
 
 
+@pytest.mark.parametrize(
+    "presets",
+    ["absent.yaml", json.dumps([PRESET | {"nmae": 1}]), json.dumps([PRESET | {"cpu": ""}])],
+)
+def test_a_mistake_of_the_presets_is_the_only_one_where_one_of_them_is_named(presets: str) -> None:
+    assert only({"presets": presets, "preset": "l4"}).startswith("presets")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ingress": '{"enabled": false, "hots": 1}', "network": '{"ingressNamespaces": []}'},
+        {
+            "autoscaling": '{"enabled": true, "maxReplicsa": 1}',
+            "network": '{"ingressNamespaces": []}',
+        },
+        {"network": '{"enabled": false, "dsn": 1}', "extraEnv": '{"HF_ENDPOINT": "ftp://mirror"}'},
+    ],
+)
+def test_a_mistyped_key_does_not_break_a_rule_of_another_section(changed: dict[str, str]) -> None:
+    assert only(changed).partition(": ")[2].startswith("is not a key; unknown keys are refused; ")
+
+
+def test_a_stack_without_presets_or_model_is_refused() -> None:
+    assert only({"presets": "[]"}).startswith("presets: is empty; ")
+    assert only({"presets": "[]", "preset": "l4"}).startswith("presets: is empty; ")
+    assert only({"model": ""}) == "model: '' is refused; it is not empty; give it a value"
+
+
+@pytest.mark.parametrize("cache", ['"storage": "nfs"', '"claimName": "a"', '"retain": false'])
+def test_a_disabled_cache_keeps_keys_that_nothing_reads(cache: str) -> None:
+    assert mistakes({"cache": f'{{"enabled": false, {cache}}}'}) == []
+
+
 def test_a_stack_file_gives_text_as_pulumi_does_and_hides_what_is_encrypted(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.test.yaml"
     file.write_text(
