@@ -95,6 +95,13 @@ def cache_mistakes(cache: Cache) -> Iterator[Mistake]:
     A cache that is disabled keeps the keys of its storage for when it is enabled again.
     """
     if not cache.enabled:
+        if cache.adopt:
+            yield Mistake(
+                key="cache.adopt",
+                wrong="is true while cache.enabled is false",
+                rule="a stack without a cache takes over no claim",
+                remedy="remove it, or set cache.enabled to true",
+            )
         return
     taken = _TAKES[cache.storage]
     for field in sorted(cache.model_fields_set - {"enabled", "storage", *taken}):

@@ -77,11 +77,16 @@ def _secrecy_mistakes(raw: Mapping[str, str], secret: frozenset[str]) -> list[Mi
             wrong="holds an encrypted value",
             rule=f"only {' and '.join(sorted(SECRET_KEYS))} may be secret, since Pulumi writes a "
             "secret inside another key into its state in clear",
-            remedy="name an existing Secret instead, such as huggingFaceTokenSecret",
+            remedy=_BY_REFERENCE.get(key, "write the value in clear, if it is no secret"),
         )
         for key in sorted((secret & raw.keys()) - SECRET_KEYS.keys())
     ]
     return found
+
+
+_BY_REFERENCE = {
+    "extraEnv": "write {name: SECRET, key: ENTRY} as the variable's value, for a Secret that exists"
+}
 
 
 def _without_mistaken(

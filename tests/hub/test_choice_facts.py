@@ -65,7 +65,10 @@ def test_the_stack_s_token_opens_the_gate_and_is_in_no_message(hub: HubStandIn) 
 
 def test_a_missing_revision_is_a_mistake_of_that_key(hub: HubStandIn) -> None:
     hub.add(Repository(NEW, mistral_7b_files()))
-    assert mistake(NEW, revision="b" * 40).startswith("revision: ")
+    said = mistake(NEW, revision="b" * 40)
+    assert said.startswith("revision: ")
+    # The key takes a commit alone.
+    assert "set revision to the full sha of a commit listed on " in said
 
 
 def test_a_mirror_that_the_pods_ask_is_asked_for_the_facts_too(

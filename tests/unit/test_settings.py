@@ -154,6 +154,13 @@ def test_a_secret_inside_another_key_is_refused() -> None:
     assert 'value"' not in line
 
 
+def test_a_secret_where_none_may_be_has_a_remedy_that_the_key_takes() -> None:
+    line = only({"extraEnv": '{"KEY": "value"}'}, secret=("extraEnv",))
+    assert "{name: SECRET, key: ENTRY}" in line
+    assert mistakes({"extraEnv": '{"KEY": {"name": "outside", "key": "entry"}}'}) == []
+    assert only({"labels": "{}"}, secret=("labels",)).endswith("in clear, if it is no secret")
+
+
 def test_a_value_that_looks_like_a_token_is_not_repeated() -> None:
     assert "hf_abcdefghijkl" not in only({"dtype": "hf_abcdefghijkl"})
 
@@ -267,6 +274,11 @@ def test_a_stack_without_presets_or_model_is_refused() -> None:
 @pytest.mark.parametrize("cache", ['"storage": "nfs"', '"claimName": "a"', '"retain": false'])
 def test_a_disabled_cache_keeps_keys_that_nothing_reads(cache: str) -> None:
     assert mistakes({"cache": f'{{"enabled": false, {cache}}}'}) == []
+
+
+def test_a_disabled_cache_takes_nothing_over() -> None:
+    line = only({"cache": '{"enabled": false, "adopt": true}'})
+    assert line.startswith("cache.adopt: is true while cache.enabled is false; ")
 
 
 def test_a_stack_file_gives_text_as_pulumi_does_and_hides_what_is_encrypted(tmp_path: Path) -> None:
