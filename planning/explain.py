@@ -15,7 +15,7 @@ from planning.table import COLUMNS, LEGEND, short_table, table
 from planning.units import GIB
 
 PREVIEW_LINES = 15
-"""Lines of the preview at most."""
+"""Lines of the preview at most, unless what is said around the table takes nearly all of them."""
 
 
 def preview_lines(plan: Plan) -> list[str]:
