@@ -52,7 +52,7 @@ def held(**changed: Any) -> HeldClaim:
 @pytest.mark.parametrize(
     ("cache", "adopts"), [({}, True), ({"storage": "hostPath", "path": "/m"}, False)]
 )
-def test_only_a_stack_that_may_adopt_is_told_to(cache: dict[str, str], adopts: bool) -> None:
+def test_only_a_stack_that_may_adopt_is_told_to(cache: dict[str, Any], adopts: bool) -> None:
     foreign = ObservedNamespace(stack="other", enforced="restricted")
     (mistake,) = namespace_mistakes(plan(**cache), foreign)
     assert ("cache.adopt" in mistake.remedy) == adopts
