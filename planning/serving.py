@@ -43,19 +43,20 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
             needed and something else rules them out.
     """
     gpu, sized = chosen.settled()
-    if mistakes := list(multi_node_mistakes(sized.nodes, settings)):
-        raise PlanError(*mistakes)
     release = served_release(gpu, overrides_of(settings))
     flags = load_flags(release)
     drain = plan_drain(flags.kinds, override=settings.rollout.drain_seconds)
-    if mistakes := api_key_mistakes(settings.ingress.auth.kind, release):
-        raise PlanError(*mistakes)
     request = replace(
         _request(model, revision, chosen, settings), shutdown_timeout=drain.shutdown_timeout
     )
     command = engine_command(request, flags)
-    if command.refusals:
-        raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
+    mistakes = [
+        *multi_node_mistakes(sized.nodes, settings),
+        *api_key_mistakes(settings.ingress.auth.kind, release),
+        *map(_mistake, command.refusals),
+    ]
+    if mistakes:
+        raise PlanError(*mistakes)
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
     paths = _paths(settings)
