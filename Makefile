@@ -37,10 +37,9 @@ preview: packages engine ## Show what `make up` would change
 	@$(IN_ENV) $(KEEP_STACK_FILE) $(SELECT_STACK) pulumi preview --stack $(STACK)
 
 .PHONY: destroy
-destroy: packages engine ## Remove the stack's objects from its cluster
-	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --stack $(STACK) || { echo \
-	  "A protected cache stays: 'pulumi destroy --exclude-protected' removes the rest; another stack" \
-	  "takes the cache over with 'pulumi config set --path cache.adopt true'." >&2; exit 1; }
+destroy: packages engine ## Remove the stack's objects from its cluster, all but a protected cache
+	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --exclude-protected --stack $(STACK); \
+	  pulumi stack export --stack $(STACK) | .venv/bin/python -m tools.protected_claims
 
 .PHONY: diagnose
 diagnose: packages ## Say why the stack's pods do not run
