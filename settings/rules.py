@@ -109,7 +109,7 @@ def _presets(settings: StackSettings) -> Iterator[Mistake]:
 
 def _wanted_preset(settings: StackSettings) -> Iterator[Mistake]:
     names = [preset.name for preset in settings.presets]
-    if not names:
+    if not names and settings.preset == "auto":
         yield Mistake(
             key="presets",
             wrong="is empty",
@@ -118,11 +118,12 @@ def _wanted_preset(settings: StackSettings) -> Iterator[Mistake]:
         )
     elif settings.preset != "auto" and settings.preset not in names:
         near = did_you_mean(settings.preset, names)
+        otherwise = "name one of them, or auto" if names else "list it in presets"
         yield Mistake(
             key="preset",
             wrong=f"'{settings.preset}' is unknown",
-            rule=f"the presets of this stack are {', '.join(sorted(names))}",
-            remedy=f"did you mean '{near}'?" if near else "name one of them, or auto",
+            rule=f"the presets of this stack are {', '.join(sorted(names)) or 'none'}",
+            remedy=f"did you mean '{near}'?" if near else otherwise,
         )
 
 

@@ -79,7 +79,8 @@ def test_a_mistyped_key_does_not_break_a_rule_of_another_section(changed: dict[s
 
 def test_a_stack_without_presets_or_model_is_refused() -> None:
     assert only({"presets": "[]"}).startswith("presets: is empty; ")
-    assert only({"presets": "[]", "preset": "l4"}).startswith("presets: is empty; ")
+    named = only({"presets": "[]", "preset": "l4"})
+    assert named.startswith("preset: 'l4' is unknown; the presets of this stack are none; list it")
     assert only({"model": ""}) == "model: '' is refused; it is not empty; give it a value"
 
 
