@@ -13,7 +13,9 @@ NAMED_STACK = $(if $(filter command line environment,$(origin STACK)),--stack "$
 A_MODEL = $(or $(MODEL),$(error MODEL is missing; name one: make $@ MODEL=mistral-7b-instruct))
 STACK_FILE := Pulumi.$(STACK).yaml
 
-IN_ENV = eval "$$($(PYTHON) -m tools.environment)";
+# In two steps, since `eval` of nothing succeeds.
+IN_ENV = values=$$($(PYTHON) -m tools.environment); eval "$$values";
+IN_CLUSTER = values=$$(.venv/bin/python -m tools.environment --cluster); eval "$$values";
 # The CLI adds its encryption salt to the stack file; the salt is in the state too, so the committed
 # file is put back as it was.
 KEEP_STACK_FILE = kept=$$(mktemp); cp $(STACK_FILE) "$$kept"; \
@@ -35,14 +37,13 @@ preview: packages engine ## Show what `make up` would change
 	@$(IN_ENV) $(KEEP_STACK_FILE) $(SELECT_STACK) pulumi preview --stack $(STACK)
 
 .PHONY: destroy
-destroy: packages engine ## Remove the stack's objects from its cluster
-	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --stack $(STACK) || { echo \
-	  "A protected cache stays: 'pulumi destroy --exclude-protected' removes the rest; another stack" \
-	  "takes the cache over with 'pulumi config set --path cache.adopt true'." >&2; exit 1; }
+destroy: packages engine ## Remove the stack's objects from its cluster, all but a protected cache
+	@$(IN_ENV) $(KEEP_STACK_FILE) pulumi destroy --yes --exclude-protected --stack $(STACK); \
+	  pulumi stack export --stack $(STACK) | .venv/bin/python -m tools.protected_claims
 
 .PHONY: diagnose
 diagnose: packages ## Say why the stack's pods do not run
-	@$(IN_ENV) python -m cluster diagnose --stack $(STACK)
+	@$(IN_CLUSTER) .venv/bin/python -m cluster diagnose --stack $(STACK)
 
 .PHONY: explain
 explain: packages ## Say which preset serves MODEL, and why (STACK=NAME or PRESETS=FILE)

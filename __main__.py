@@ -7,7 +7,7 @@ from cluster.former_route import keep_former_route
 from cluster.preflight import inspect
 from components import VllmApp, VllmAppArgs, cluster_provider
 from planning.explain import preview_lines
-from planning.facts import model_facts
+from planning.facts import stack_model
 from planning.gate import check_gate
 from planning.outputs import stack_outputs
 from planning.stack import PlanError, make_plan
@@ -16,7 +16,7 @@ from settings.pulumi_config import ConfigError, read_settings
 pulumi.require_pulumi_version(">=3.259.0")
 settings, secrets = read_settings()
 try:
-    model = model_facts(settings.model, revision=settings.revision, token=secrets.look_up_token)
+    model = stack_model(settings, token=secrets.look_up_token)
     planned = make_plan(settings, stack=pulumi.get_stack(), model=model)
     findings = inspect(planned, is_update=not pulumi.runtime.is_dry_run())
     untried = check_gate(settings, model, token=secrets.look_up_token)

@@ -22,8 +22,7 @@ def namespace_mistakes(plan: Plan, found: ObservedNamespace | None) -> Iterator[
                 key="namespace.create",
                 wrong=f"the namespace '{name}' exists, made by {_maker(found.stack)}",
                 rule="a stack that creates a namespace deletes it in the end, with all it holds",
-                remedy="set namespace.create to false, name another, or set cache.adopt to true "
-                "to take over what an earlier stack left",
+                remedy=_instead_of_creating(plan),
             )
     elif found is None:
         yield Mistake(
@@ -141,6 +140,15 @@ def _existing_mistakes(plan: Plan, held: HeldClaim | None) -> Iterator[Mistake]:
             rule="such a volume attaches to one node, and the next pod would wait forever",
             remedy="name a claim with ReadWriteMany, or run a single pod",
         )
+
+
+def _instead_of_creating(plan: Plan) -> str:
+    if plan.cache.storage != "pvc":  # of the others, none takes cache.adopt
+        return "set namespace.create to false, or name another"
+    return (
+        "set namespace.create to false, name another, or set cache.adopt to true to take over what "
+        "an earlier stack left"
+    )
 
 
 def _foreign(plan: Plan, held: HeldClaim) -> Mistake:

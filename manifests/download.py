@@ -40,6 +40,7 @@ from manifests.pod import (
     Token,
     image_pull_secret_args,
     pod_security_args,
+    secret_variables,
     token_variable,
     toleration_args,
 )
@@ -47,6 +48,7 @@ from manifests.security import container_security_args
 from planning.download import KEPT_SECONDS, Download
 from planning.names import COMPONENT, HOME, app_selector
 from planning.plan import Plan
+from planning.transfer import transfer_secrets
 
 PROGRAM = "downloader"
 _SOURCE = Path(__file__).resolve().parent.parent / PROGRAM
@@ -164,6 +166,7 @@ def _container(plan: Plan, download: Download, token: Token | None) -> Container
         working_dir=_MOUNT,
         env=[
             *(EnvVarArgs(name=name, value=value) for name, value in download.env),
+            *secret_variables(transfer_secrets(plan)),
             *token_variable(token),
         ],
         resources=ResourceRequirementsArgs(

@@ -31,7 +31,7 @@ from manifests.api_keys import ApiKeys, api_key_mounts, api_key_volumes, writing
 from manifests.security import container_security_args
 from manifests.volumes import server_mounts, server_volumes
 from planning.names import PORT, selector
-from planning.plan import Plan, Toleration
+from planning.plan import Plan, SecretVariable, Toleration
 
 Token = tuple[pulumi.Input[str], str]
 """Name and key of the Secret that holds the Hugging Face token."""
@@ -129,7 +129,12 @@ def _probe(failures: int, period_seconds: int, timeout_seconds: int = 5) -> Prob
 
 def _environment(plan: Plan, token: Token | None) -> list[EnvVarArgs]:
     values = [EnvVarArgs(name=name, value=value) for name, value in plan.server.env]
-    return [*values, *token_variable(token)]
+    return [*values, *secret_variables(plan.server.secret_env), *token_variable(token)]
+
+
+def secret_variables(sources: Iterable[SecretVariable]) -> list[EnvVarArgs]:
+    """Read variables from the entries of Secrets."""
+    return [_from_secret(source.variable, source.secret_name, source.entry) for source in sources]
 
 
 def token_variable(token: Token | None) -> list[EnvVarArgs]:
@@ -137,8 +142,12 @@ def token_variable(token: Token | None) -> list[EnvVarArgs]:
     if token is None:
         return []
     name, key = token
+    return [_from_secret("HF_TOKEN", name, key)]
+
+
+def _from_secret(variable: str, name: pulumi.Input[str], key: str) -> EnvVarArgs:
     source = EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=name, key=key))
-    return [EnvVarArgs(name="HF_TOKEN", value_from=source)]
+    return EnvVarArgs(name=variable, value_from=source)
 
 
 def image_pull_secret_args(plan: Plan) -> list[LocalObjectReferenceArgs] | None:

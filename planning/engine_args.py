@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
 from catalog.flags import FlagList, is_option
 from catalog.records import DataType, Gpu, Model
-from planning.extra_args import is_owned, looks_secret, review_extra_args
+from planning.extra_args import is_owned, review_extra_args
 from planning.multi_node import leader_flags
 from planning.names import PORT
+from settings.credentials import is_secret_variable
 
 KvCacheDtype = Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"]
 
@@ -27,9 +28,6 @@ _FLASHINFER_CAPABILITY: Final = (7, 5)
 _AMD_ENVIRONMENT: Final = MappingProxyType({"SAFETENSORS_FAST_GPU": "1"})
 _AITER_ENVIRONMENT: Final = MappingProxyType({"VLLM_ROCM_USE_AITER": "1"})
 _WITHOUT_AITER: Final = frozenset({"gfx90a"})
-
-# How the variables that carry credentials end: HF_TOKEN, VLLM_API_KEY, AWS_SECRET_ACCESS_KEY.
-_SECRET_ENDINGS: Final = ("_TOKEN", "_API_KEY", "_ACCESS_KEY", "_SECRET", "_PASSWORD")
 
 # The names that vLLM's documentation uses (vllm/config/model.py, ModelDType).
 _DTYPE_NAMES: Final[Mapping[DataType, str]] = MappingProxyType(
@@ -47,7 +45,8 @@ class EngineRequest:
     `tensor_parallel` is inside each of `nodes`; of several, this is the first, which serves HTTP.
     `max_model_len` and `max_num_batched_tokens` are in tokens, `shutdown_timeout` in seconds (None
     leaves vLLM's own, which aborts at once). `dtype` None follows from the model and the GPU;
-    `quantization` is vLLM's name of a method, None to read it from the checkpoint.
+    `quantization` is vLLM's name of a method, None to read it from the checkpoint. `referenced`
+    names the variables whose values Secrets hold.
     """
 
     model: Model
@@ -68,6 +67,7 @@ class EngineRequest:
     shutdown_timeout: int | None = None
     extra_args: tuple[str, ...] = ()
     extra_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    referenced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +91,17 @@ def engine_command(request: EngineRequest, flags: FlagList) -> EngineCommand:
     )
     kept = {flag: value for flag, value in planned.items() if flag not in reviewed.replaced}
     planned_env = _environment(request.gpu)
+    own_env = {name: planned_env[name] for name in planned_env.keys() - request.referenced}
     secrets = _secret_variables(request.extra_env)
     extra_env = {} if secrets else dict(request.extra_env)
     return EngineCommand(
         args=(request.model.id, *_written(kept), *reviewed.args),
-        env=tuple(sorted((planned_env | extra_env).items())),
+        env=tuple(sorted((own_env | extra_env).items())),
         refusals=(*_dtype_refusals(request), *reviewed.refusals, *secrets),
         warnings=(
             *_missing_flags(planned, flags),
             *reviewed.warnings,
-            *_replaced_variables(planned_env, extra_env),
+            *_replaced_variables(planned_env, extra_env.keys() | request.referenced),
         ),
     )
 
@@ -224,12 +225,12 @@ def _secret_variables(extra: Mapping[str, str]) -> tuple[str, ...]:
         f"extraEnv: {name} holds a secret in clear; anyone who sees the pod can read it; "
         "give it by reference to a Secret"
         for name, value in sorted(extra.items())
-        if name.endswith(_SECRET_ENDINGS) or looks_secret(value)
+        if is_secret_variable(name, value)
     )
 
 
-def _replaced_variables(planned: Mapping[str, str], extra: Mapping[str, str]) -> tuple[str, ...]:
+def _replaced_variables(planned: Mapping[str, str], extra: Set[str]) -> tuple[str, ...]:
     return tuple(
         f"extraEnv: {name} replaces the planned `{planned[name]}`; remove it unless you mean to"
-        for name in sorted(planned.keys() & extra.keys())
+        for name in sorted(planned.keys() & extra)
     )

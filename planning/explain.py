@@ -16,7 +16,7 @@ from planning.table import COLUMNS, LEGEND, short_table, table
 from planning.units import GIB
 
 PREVIEW_LINES = 15
-"""Lines of the preview at most."""
+"""Lines of the preview at most, unless what is said around the table takes nearly all of them."""
 
 
 def preview_lines(plan: Plan) -> list[str]:
@@ -65,6 +65,10 @@ def explanation(plan: Plan, model: Model) -> dict[str, object]:
         "image": plan.server.image,
         "args": list(plan.server.args),
         "env": dict(plan.server.env),
+        "secretEnv": {
+            source.variable: {"name": source.secret_name, "key": source.entry}
+            for source in plan.server.secret_env
+        },
         "notes": list(plan.notes),
         "warnings": list(plan.warnings),
         **verdict_figures(plan.verdicts),

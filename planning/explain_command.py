@@ -13,7 +13,7 @@ from catalog.loader import load_gpus
 from catalog.records import Model
 from planning.errors import PlanError
 from planning.explain import explanation, explanation_lines, model_figures, verdict_figures
-from planning.facts import model_facts
+from planning.facts import stack_model
 from planning.overrides import overrides_of
 from planning.presets import evaluate
 from planning.stack import make_plan
@@ -57,7 +57,7 @@ def run(asked: argparse.Namespace) -> int:
     """
     request = _of_stack(asked.stack, asked.model) if asked.stack else _of_file(asked)
     settings = request.settings
-    model = model_facts(settings.model, revision=settings.revision)
+    model = stack_model(settings)
     try:
         plan = make_plan(settings, stack=request.stack, model=model)
     except PlanError as error:

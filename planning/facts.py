@@ -9,17 +9,44 @@ from planning.checkpoint_model import model_of
 from planning.errors import PlanError
 from planning.hub_errors import HubError, InvalidTokenError, RevisionNotFoundError
 from settings.mistakes import Mistake
+from settings.models import StackSettings
+from settings.variables import hub_endpoint
 
 _RULE = "a model outside the catalogue is looked up on the Hugging Face Hub"
 
 
-def model_facts(name: str, *, revision: str | None = None, token: str | None = None) -> Model:
+def stack_model(settings: StackSettings, *, token: str | None = None) -> Model:
+    """Find the model of a stack, where its pods would: at the mirror, if one is configured.
+
+    Args:
+        settings: the checked stack config.
+        token: for a look-up only; without one, HF_TOKEN or that of `hf auth login`.
+
+    Raises:
+        PlanError: no source has the model, or its architecture cannot be planned.
+    """
+    return model_facts(
+        settings.model,
+        revision=settings.revision,
+        token=token,
+        endpoint=hub_endpoint(settings.extra_env),
+    )
+
+
+def model_facts(
+    name: str,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+) -> Model:
     """Find a model by short name or repository id.
 
     Args:
         name: as the stack config gives it.
         revision: the commit to look up, for a model outside the catalogue; `main` without one.
         token: for the look-up only; without one, HF_TOKEN or that of `hf auth login`.
+        endpoint: of the look-up; without one, HF_ENDPOINT or https://huggingface.co.
 
     Raises:
         PlanError: no source has the model, or its architecture cannot be planned.
@@ -34,7 +61,7 @@ def model_facts(name: str, *, revision: str | None = None, token: str | None = N
     from planning.hub import look_up  # noqa: PLC0415
 
     try:
-        return model_of(look_up(name, revision or "main", token))
+        return model_of(look_up(name, revision or "main", token, endpoint))
     except (HubError, UnsupportedModelError) as error:
         raise PlanError(_mistake(error, near)) from None
 

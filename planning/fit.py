@@ -65,6 +65,11 @@ class Candidate:
         """Price of one replica, on all its nodes."""
         return self.preset.price_per_hour * self.nodes
 
+    @property
+    def lacks_room(self) -> bool:
+        """Whether the pool is declared to hold fewer nodes than one replica takes."""
+        return self.preset.capacity is not None and self.preset.capacity < self.nodes
+
     def settled(self) -> tuple[Gpu, Sized]:
         """Give the GPU and the sizes of a preset that was chosen.
 
@@ -84,7 +89,7 @@ def over_nodes(model: Model, refused: Candidate, overrides: Overrides) -> Candid
     for nodes in range(2, overrides.max_nodes + 1):
         pair = (refused.preset, refused.gpu)
         found = candidates(model, [pair], overrides, nodes=nodes)[0]
-        if found.fits or found.sized is None:
+        if found.fits or found.sized is None or found.lacks_room:
             return found
         tried = found
     return tried
@@ -121,9 +126,17 @@ def candidates(
         found = known[key]
         if isinstance(found, str):
             return Candidate(preset=preset, gpu=gpu, sized=None, refusal=found)
-        return Candidate(preset=preset, gpu=gpu, sized=found, refusal=found.refusal)
+        sized = Candidate(preset=preset, gpu=gpu, sized=found, refusal=found.refusal)
+        if sized.fits and sized.lacks_room and not overrides.force:
+            return replace(sized, refusal=_without_room(preset, nodes))
+        return sized
 
     return [evaluated(preset, gpu) for preset, gpu in presets]
+
+
+def _without_room(preset: Preset, nodes: int) -> str:
+    needed = f"; a replica takes {nodes} nodes" if nodes > 1 else ""
+    return f"holds no replica, by its capacity of {preset.capacity}{needed}"
 
 
 def _over_stages(

@@ -22,6 +22,7 @@ from planning.hub_errors import (
 from planning.hub_retry import Patience
 from settings.mistakes import Mistake
 from settings.models import StackSettings
+from settings.variables import hub_endpoint
 
 PATIENCE = Patience(answer=3.0, pauses=(), total=5.0)
 """One attempt: the download Job tries again, a preview should not wait."""
@@ -64,7 +65,7 @@ def check_gate(
             model.id,
             settings.revision or model.revision or "main",
             token or False,
-            settings.extra_env.get("HF_ENDPOINT"),
+            hub_endpoint(settings.extra_env),
             patience,
         )
     except HubError as error:

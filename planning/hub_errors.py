@@ -102,7 +102,7 @@ class RevisionNotFoundError(HubError):
     """The model exists, but not at that branch, tag or commit."""
 
     sentence = (
-        "model '{model}' has no revision '{revision}'; set revision to a branch, tag or commit "
+        "model '{model}' has no revision '{revision}'; set revision to the full sha of a commit "
         "listed on {page}/commits/main"
     )
 

@@ -32,6 +32,7 @@ def named_secrets(plan: Plan) -> Iterator[NamedSecret]:
     yield from _of_callers(plan)
     yield from _certificate(plan)
     yield from _prometheus(plan)
+    yield from _variables(plan)
     for index, name in enumerate(plan.server.pull_secrets):
         yield NamedSecret(
             key=f"imagePullSecrets[{index}]",
@@ -46,6 +47,17 @@ def _token(plan: Plan) -> Iterator[NamedSecret]:
             key="huggingFaceTokenSecret.name",
             name=plan.token.name,
             entries=(("huggingFaceTokenSecret.key", plan.token.key),),
+            consequence=_PODS_WAIT,
+        )
+
+
+def _variables(plan: Plan) -> Iterator[NamedSecret]:
+    for source in plan.server.secret_env:
+        where = f"extraEnv.{source.variable}"
+        yield NamedSecret(
+            key=f"{where}.name",
+            name=source.secret_name,
+            entries=((f"{where}.key", source.entry),),
             consequence=_PODS_WAIT,
         )
 

@@ -23,6 +23,7 @@ from planning.network_rules import (
 )
 from settings.models import StackSettings
 from settings.network import HUB_VARIABLES, Network, endpoint_port
+from settings.variables import plain
 
 _HTTPS = 443
 """The port of the Hugging Face Hub, and of the storage that it redirects to."""
@@ -109,7 +110,7 @@ def _dns(asked: Network) -> Rule:
 
 def _hub(settings: StackSettings) -> Rule:
     """Open the ports of the Hub, and of a mirror or proxy that `extraEnv` names."""
-    env = settings.extra_env
+    env = plain(settings.extra_env)
     named = (endpoint_port(env[name]) for name in HUB_VARIABLES if name in env)
     ports = {_HTTPS, *(port for port in named if port is not None)}
     return Rule(

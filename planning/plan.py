@@ -133,6 +133,15 @@ class HeldPlacement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecretVariable:
+    """An environment variable whose value is an entry of a Secret in the app's namespace."""
+
+    variable: str
+    secret_name: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """The container, how many there are at first, and how many there may be.
 
@@ -146,6 +155,7 @@ class Server:
     args: tuple[str, ...]
     worker_args: tuple[str, ...] = ()
     env: Pairs
+    secret_env: tuple[SecretVariable, ...] = ()
     replicas: int
     max_replicas: int
     holds_replicas: bool

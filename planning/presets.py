@@ -162,6 +162,8 @@ def _refused(
             if other
             else "choose another preset"
         )
+    if any(found.lacks_room and found.sized and not found.sized.refusal for found in named):
+        changes.append("raise the preset's capacity")
     if any(found.sized and _may_start(found.sized) for found in named):
         changes.append("set force to true to try it all the same")
     return Mistake(

@@ -15,10 +15,11 @@ from planning.fit import Candidate
 from planning.multi_node import multi_node_mistakes, worker_args
 from planning.names import HOME, PORT
 from planning.overrides import overrides_of, served_release
-from planning.plan import Drain, Server
+from planning.plan import Drain, SecretVariable, Server
 from planning.rollout import plan_drain
 from settings.mistakes import Mistake
 from settings.models import StackSettings
+from settings.variables import plain, referenced
 
 _USER = "vllm"
 """torch asks for the user's name as it is imported, and not every image has one for the uid of the
@@ -42,22 +43,23 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
             needed and something else rules them out.
     """
     gpu, sized = chosen.settled()
-    if mistakes := list(multi_node_mistakes(sized.nodes, settings)):
-        raise PlanError(*mistakes)
     release = served_release(gpu, overrides_of(settings))
     flags = load_flags(release)
     drain = plan_drain(flags.kinds, override=settings.rollout.drain_seconds)
-    if mistakes := api_key_mistakes(settings.ingress.auth.kind, release):
-        raise PlanError(*mistakes)
     request = replace(
         _request(model, revision, chosen, settings), shutdown_timeout=drain.shutdown_timeout
     )
     command = engine_command(request, flags)
-    if command.refusals:
-        raise PlanError(*(_mistake(refusal) for refusal in command.refusals))
+    mistakes = [
+        *multi_node_mistakes(sized.nodes, settings),
+        *api_key_mistakes(settings.ingress.auth.kind, release),
+        *map(_mistake, command.refusals),
+    ]
+    if mistakes:
+        raise PlanError(*mistakes)
     scaling = settings.autoscaling
     replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
-    paths = {"HF_HOME": CACHE_PATH, "HOME": HOME, "USER": _USER, **_offline(model, settings)}
+    paths = _paths(model, settings)
     return Served(
         server=Server(
             image=settings.image or request.gpu.image.reference,
@@ -65,6 +67,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
             args=(*command.args, *api_key_args(settings.ingress.auth.kind)),
             worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),
+            secret_env=_secret_variables(settings, paths),
             replicas=replicas,
             max_replicas=settings.most_replicas,
             holds_replicas=settings.replicas is not None and not scaling.enabled,
@@ -107,7 +110,20 @@ def _request(
         quantization=overrides.quantization,
         kv_cache_dtype=overrides.kv_cache_dtype,
         extra_args=settings.server_extra_args,
-        extra_env=settings.extra_env,
+        extra_env=plain(settings.extra_env),
+        referenced=frozenset(referenced(settings.extra_env)),
+    )
+
+
+def _paths(model: Model, settings: StackSettings) -> dict[str, str]:
+    return {"HF_HOME": CACHE_PATH, "HOME": HOME, "USER": _USER, **_offline(model, settings)}
+
+
+def _secret_variables(settings: StackSettings, paths: dict[str, str]) -> tuple[SecretVariable, ...]:
+    return tuple(
+        SecretVariable(variable=name, secret_name=source.name, entry=source.key)
+        for name, source in sorted(referenced(settings.extra_env).items())
+        if name not in paths
     )
 
 

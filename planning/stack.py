@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from catalog.loader import load_gpus
@@ -55,11 +55,37 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
         model: its facts; without them the catalogue's are taken.
 
     Raises:
-        PlanError: the settings cannot be served.
+        PlanError: the settings cannot be served; names the mistakes of all parts.
     """
-    model, revision = _pinned(model or catalogue_model(settings.model), settings, stack)
-    choice, placement, settings = _choice(model, settings)
+    facts = model or catalogue_model(settings.model)
     names = Names(app=settings.name, namespace=settings.namespace.name, stack=stack)
+    try:
+        return _plan(facts, names, settings)
+    except PlanError as error:
+        others = _mistakes(facts, names, settings)
+        raise PlanError(*dict.fromkeys((*error.mistakes, *others))) from None
+
+
+def _mistakes(model: Model, names: Names, settings: StackSettings) -> Iterator[Mistake]:
+    """Collect what is wrong with every part, each planned with as few of the others as will do."""
+    parts: tuple[Callable[[], object], ...] = (
+        lambda: _pinned(model, settings, names.stack),
+        lambda: _choice(model, settings),
+        lambda: serve(model, _BRANCH, _chosen(model, settings).chosen, settings),
+        lambda: plan_cache(model, names, settings),
+        lambda: plan_auth(names, settings),
+        lambda: plan_exposure(names, settings, ()),
+    )
+    for part in parts:
+        try:
+            part()
+        except PlanError as error:
+            yield from error.mistakes
+
+
+def _plan(model: Model, names: Names, settings: StackSettings) -> Plan:
+    model, revision = _pinned(model, settings, names.stack)
+    choice, placement, settings = _choice(model, settings)
     cache, auth = plan_cache(model, names, settings), plan_auth(names, settings)
     served, start = serve(model, revision, choice.chosen, settings), _start(model, cache, settings)
     exposure = plan_exposure(names, settings, auth_middlewares(names, auth))
@@ -90,15 +116,19 @@ def make_plan(settings: StackSettings, *, stack: str, model: Model | None = None
 
 def _choice(model: Model, settings: StackSettings) -> tuple[Choice, Placement, StackSettings]:
     """Choose a preset, and bound the settings by what it holds."""
-    choice = choose(
+    choice = _chosen(model, settings)
+    placement = plan_placement(choice.chosen, settings)
+    return choice, placement, within_capacity(settings, placement.capacity)
+
+
+def _chosen(model: Model, settings: StackSettings) -> Choice:
+    return choose(
         model,
         settings.presets,
         wanted=settings.preset,
         gpus={gpu.key: gpu for gpu in load_gpus()},
         overrides=overrides_of(settings),
     )
-    placement = plan_placement(choice.chosen, settings)
-    return choice, placement, within_capacity(settings, placement.capacity)
 
 
 def _scaling(

@@ -14,6 +14,7 @@ _HEADER = (
     f"  {'preset':<{_NAME}} {'price':>6} {'GPUs':>5} {'need':>6} {'usable':>6} {'weights':>7}"
     f" {'KV':>5} {'act.':>5} {'other':>5} {'context':>8} {'reqs':>5}"
 )
+_LEAST_ROWS = 2  # the chosen preset, and what it is compared with
 LEGEND = (
     "GiB on each GPU: need = weights + KV cache of one request + activations + other (libraries,",
     "CUDA graphs); reqs = requests of the whole context that the cache holds at once",
@@ -28,12 +29,14 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
 def short_table(verdicts: Sequence[Verdict], *, most: int, more: str) -> list[str]:
     """Lay out the chosen preset and those nearest to it in price, a line each.
 
+    The chosen one and one neighbour are always there.
+
     Args:
         verdicts: every preset, in the order of the choice.
-        most: lines at most, header included.
+        most: lines at most, header and the count of the rest included, where that leaves room.
         more: the command that shows the rest.
     """
-    kept = verdicts if len(verdicts) < most else _nearest(verdicts, most - 2)
+    kept = verdicts if len(verdicts) < most else _nearest(verdicts, max(_LEAST_ROWS, most - 2))
     lines = [_HEADER, *(_shortened(_lines(found)) for found in _chosen_first(kept))]
     if left := [found for found in verdicts if found not in kept]:
         refused = sum(found.refusal is not None for found in left)

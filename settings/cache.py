@@ -91,7 +91,19 @@ _OPTIONAL = {*_TAKES["pvc"], "volume_attributes"}
 
 
 def cache_mistakes(cache: Cache) -> Iterator[Mistake]:
-    """Find keys that the storage does not take, and missing ones that it needs."""
+    """Find keys that the storage does not take, and missing ones that it needs.
+
+    A cache that is disabled keeps the keys of its storage for when it is enabled again.
+    """
+    if not cache.enabled:
+        if cache.adopt:
+            yield Mistake(
+                key="cache.adopt",
+                wrong="is true while cache.enabled is false",
+                rule="a stack without a cache takes over no claim",
+                remedy="remove it, or set cache.enabled to true",
+            )
+        return
     taken = _TAKES[cache.storage]
     for field in sorted(cache.model_fields_set - {"enabled", "storage", *taken}):
         owners = [kind for kind, fields in _TAKES.items() if field in fields]

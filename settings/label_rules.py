@@ -38,7 +38,7 @@ def _mistakes(key: str, name: str, value: str) -> Iterator[Mistake]:
             wrong=f"{value!r} is no value of a label",
             rule="it is empty, or letters, digits, '-', '_' and '.', at most 63, with a letter or "
             "digit at each end",
-            remedy="write it so",
+            remedy="write it like team-a",
         )
 
 

@@ -21,6 +21,7 @@ from settings.values import (
     DnsLabel,
     DnsSubdomain,
     Duration,
+    Filled,
     Image,
     Quantity,
     Revision,
@@ -29,6 +30,7 @@ from settings.values import (
     ServiceName,
     Text,
 )
+from settings.variables import Variable
 
 
 def _from_json(value: object) -> object:
@@ -187,7 +189,7 @@ class Rollout(Section):
 class StackSettings(Section):
     """The whole stack config, but for secrets."""
 
-    model: str = Field(description="Hugging Face repository, or a short name of the catalogue")
+    model: Filled = Field(description="Hugging Face repository, or a short name of the catalogue")
     revision: Revision | None = Field(
         default=None, description="commit sha of the repository; default: pinned by the catalogue"
     )
@@ -230,7 +232,11 @@ class StackSettings(Section):
         default=False, description="obey the keys above even where the plan says it cannot fit"
     )
     server_extra_args: tuple[Text, ...] = Field(default=(), description="added to `vllm serve`")
-    extra_env: dict[str, Text] = Field(default={}, description="plain variables of the container")
+    extra_env: dict[str, Variable] = Field(
+        default={},
+        description="variables of the container: a text each, or `{name, key}`, the Secret that "
+        "exists and its entry",
+    )
     image: Image | None = Field(
         default=None, description="of vLLM, with a fixed tag; default: by GPU, from the catalogue"
     )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from settings.mistakes import Mistake
-from settings.values import DnsLabel, Section, Text
+from settings.values import DnsLabel, Section, Text, rule
+from settings.variables import HUB_ENDPOINT, PROXIES, SecretEntry, Variables
 
 HUB_VARIABLES = (
-    "HF_ENDPOINT",
-    *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
+    HUB_ENDPOINT,
+    *PROXIES,
 )
 """Variables of `extraEnv` that lead huggingface_hub elsewhere than to port 443 of the Hub."""
 
@@ -28,8 +28,10 @@ def _check_cidr(value: str) -> str:
     except ValueError:
         network = None
     if network is None or str(network) != value:
-        message = "is a range of addresses in canonical form, such as 10.0.0.0/8 or 192.0.2.7/32"
-        raise PydanticCustomError("rule", "{message}", {"message": message})
+        raise rule(
+            "is a range of addresses in canonical form",
+            remedy="write it like 10.0.0.0/8 or 192.0.2.7/32",
+        )
     return value
 
 
@@ -92,7 +94,7 @@ def endpoint_port(address: str) -> int | None:
 
 
 def network_mistakes(
-    network: Network, extra_env: Mapping[str, str], *, called_by_controller: bool
+    network: Network, extra_env: Variables, *, called_by_controller: bool
 ) -> Iterator[Mistake]:
     """Find what contradicts itself among the keys of `network`, and addresses it cannot read.
 
@@ -111,8 +113,9 @@ def network_mistakes(
         )
     yield from _client_mistakes(network.clients)
     for name in HUB_VARIABLES if network.enabled else ():
+        value = extra_env.get(name, "https://huggingface.co")
         # The value may hold a password, so it is not shown.
-        if name in extra_env and endpoint_port(extra_env[name]) is None:
+        if isinstance(value, SecretEntry) or endpoint_port(value) is None:
             yield Mistake(
                 key=f"extraEnv.{name}",
                 wrong="holds no address with a port that can be read",

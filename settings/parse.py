@@ -12,10 +12,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from settings.credentials import has_user_info, may_be_shown
 from settings.mistakes import Mistake, did_you_mean
 from settings.models import StackSettings, decode
 from settings.preset_files import PresetFileError, read_presets
-from settings.rules import check
+from settings.rules import check, top_level
 from settings.secret_keys import SECRET_KEYS, value_mistakes
 
 
@@ -54,7 +55,7 @@ def parse(raw: Mapping[str, str], *, secret: frozenset[str]) -> Parsed:
         mistakes += [m for d in details if (m := _mistake(d, values)).key not in known]
         settings = _without_mistaken(values, details)
     if settings is not None:
-        mistaken = {mistake.key.partition(".")[0] for mistake in mistakes}
+        mistaken = {top_level(mistake.key) for mistake in mistakes}
         mistakes += check(settings, secrets=SECRET_KEYS.keys() & raw.keys(), skip=mistaken)
     complete = settings if not mistakes else None
     return Parsed(settings=complete, mistakes=tuple(sorted(mistakes)))
@@ -76,11 +77,16 @@ def _secrecy_mistakes(raw: Mapping[str, str], secret: frozenset[str]) -> list[Mi
             wrong="holds an encrypted value",
             rule=f"only {' and '.join(sorted(SECRET_KEYS))} may be secret, since Pulumi writes a "
             "secret inside another key into its state in clear",
-            remedy="name an existing Secret instead, such as huggingFaceTokenSecret",
+            remedy=_BY_REFERENCE.get(key, "write the value in clear, if it is no secret"),
         )
         for key in sorted((secret & raw.keys()) - SECRET_KEYS.keys())
     ]
     return found
+
+
+_BY_REFERENCE = {
+    "extraEnv": "write {name: SECRET, key: ENTRY} as the variable's value, for a Secret that exists"
+}
 
 
 def _without_mistaken(
@@ -109,10 +115,12 @@ def _mistake(detail: ErrorDetails, values: Mapping[str, object]) -> Mistake:
                 remedy="set it in the stack file",
             )
         case kind:
-            rule, remedy = _rule(kind, detail, str(_value_at(values, location)))
+            value = _value_at(values, location)
+            rule, remedy = _rule(kind, detail, str(value))
+            shown = "its value" if location[0] in _NEVER_SHOWN else _shown(value)
             return Mistake(
                 key=_path(location),
-                wrong=f"{_shown(_value_at(values, location))} is refused",
+                wrong=f"{shown} is refused",
                 rule=rule,
                 remedy=remedy,
             )
@@ -136,8 +144,33 @@ def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
         remedy = f"did you mean '{near}'?" if near else "choose one of them"
         return f"it is {context['expected']}", remedy
     if kind == "rule":
-        return f"it {context['message']}", "write it so"
-    return _sentence(detail["msg"]), "correct the value"
+        return f"it {context['message']}", str(context["remedy"])
+    return _sentence(detail["msg"]), _REMEDIES.get(kind, _OTHERWISE).format(**context)
+
+
+_REMEDIES = {
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "dict_type": "write keys and values below it, as in {{team: search}}",
+    "float_parsing": "write a number, such as 0.9",
+    "float_type": "write a number, such as 0.9",
+    "greater_than": "write a number above {gt:g}",
+    "greater_than_equal": "write {ge:g} or more",
+    "int_from_float": "write a number without decimals",
+    "int_parsing": "write a number without decimals, such as 2",
+    "int_type": "write a number without decimals, such as 2",
+    "less_than_equal": "write {le:g} or less",
+    "model_type": "write its keys below it, as in {{enabled: false}}",
+    "string_too_long": "shorten it to {max_length} characters",
+    "string_type": "put the value in quotes",
+    "tuple_type": "write a list, as in [one, two]",
+}
+"""What to write instead, by pydantic's kind of mistake."""
+
+_OTHERWISE = "docs/configuration.md says what the key takes"
+
+_NEVER_SHOWN = frozenset({"extraEnv"})
+"""Keys whose values may be secrets that nothing tells from others."""
 
 
 _SHAPES = {
@@ -178,19 +211,19 @@ def _value_at(values: object, location: tuple[int | str, ...]) -> object:
 def _shown(value: object) -> str:
     """The value as a message may print it: something that looks like a secret is left out."""
     text = repr(value)
-    if "hf_" in text:
-        return "a value that looks like a token"
-    return "an address with a password" if re.search("://[^/]*@", text) else text
+    if has_user_info(text):
+        return "an address with a password"
+    return text if may_be_shown(text) else "a value that looks like a secret"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """The keys that a section knows, found by walking the models along an error's location."""
     section: type[BaseModel] = StackSettings
     for part in location[:-1]:
-        if isinstance(part, int):
-            continue
         by_alias = {field.alias or name: field for name, field in section.model_fields.items()}
-        inner = _section_of(by_alias[part]) if part in by_alias else None
+        if part not in by_alias:  # a place in a list, or a name that the user chose
+            continue
+        inner = _section_of(by_alias[part])
         if inner is None:
             return []
         section = inner

@@ -43,9 +43,9 @@ def read_presets(path: str) -> list[Any]:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise PresetFileError(path, f"is no YAML{line}", "correct the file") from None
+        raise PresetFileError(path, f"is no YAML{line}", "correct what stands there") from None
     match document:
         case {"presets": [*presets]} if len(document) == 1:
             return presets
         case _:
-            raise PresetFileError(path, "has another shape", "correct the file")
+            raise PresetFileError(path, "has another shape", "write 'presets:' and a list below it")

@@ -15,6 +15,7 @@ from settings.network import network_mistakes
 from settings.preset_rules import preset_mistakes
 from settings.rendering import rendering_mistakes
 from settings.toleration_rules import toleration_mistakes
+from settings.variables import variable_mistakes
 
 _Rule = Callable[[StackSettings], Iterator[Mistake]]
 
@@ -27,14 +28,22 @@ def check(
     Args:
         settings: what was parsed.
         secrets: the secret keys that are set.
-        skip: top-level keys that hold a mistake already; rules that name them stay silent.
+        skip: top-level keys that hold a mistake already, and stand at their defaults; rules that
+            name them or depend on them stay silent.
     """
     found = [mistake for rule in _RULES for mistake in rule(settings)]
     found += _token(settings, secrets)
+    found += [] if "presets" in skip else _wanted_preset(settings)
+    found += [] if "network" in skip else _network(settings, skip)
     # A kind that could not be read is none here, and no secret would seem to belong to it.
     found += [] if "ingress" in skip else _auth(settings, secrets)
     found += rendering_mistakes(settings, frozenset(secrets))
-    return [m for m in found if m.key.partition(".")[0].partition("[")[0] not in skip]
+    return [mistake for mistake in found if top_level(mistake.key) not in skip]
+
+
+def top_level(key: str) -> str:
+    """Give the top-level key of a place such as `presets[0].name`."""
+    return key.partition(".")[0].partition("[")[0]
 
 
 def _token(settings: StackSettings, secrets: Collection[str]) -> Iterator[Mistake]:
@@ -87,14 +96,6 @@ def _presets(settings: StackSettings) -> Iterator[Mistake]:
             rule="a preset's name is unique",
             remedy="rename one",
         )
-    if settings.preset != "auto" and settings.preset not in names:
-        near = did_you_mean(settings.preset, names)
-        yield Mistake(
-            key="preset",
-            wrong=f"'{settings.preset}' is unknown",
-            rule=f"the presets of this stack are {', '.join(sorted(names)) or 'none'}",
-            remedy=f"did you mean '{near}'?" if near else "name one of them, or auto",
-        )
     for index, preset in enumerate(settings.presets):
         if preset.gpus and not (preset.vendor and preset.product):
             yield Mistake(
@@ -104,6 +105,26 @@ def _presets(settings: StackSettings) -> Iterator[Mistake]:
                 remedy="add vendor and product (keys of catalog/gpus.yaml)",
             )
         yield from preset_mistakes(preset, f"presets[{index}]")
+
+
+def _wanted_preset(settings: StackSettings) -> Iterator[Mistake]:
+    names = [preset.name for preset in settings.presets]
+    if not names and settings.preset == "auto":
+        yield Mistake(
+            key="presets",
+            wrong="is empty",
+            rule="a model is served by one of the cluster's GPU flavours",
+            remedy="list at least one, as presets/example.yaml does",
+        )
+    elif settings.preset != "auto" and settings.preset not in names:
+        near = did_you_mean(settings.preset, names)
+        otherwise = "name one of them, or auto" if names else "list it in presets"
+        yield Mistake(
+            key="preset",
+            wrong=f"'{settings.preset}' is unknown",
+            rule=f"the presets of this stack are {', '.join(sorted(names)) or 'none'}",
+            remedy=f"did you mean '{near}'?" if near else otherwise,
+        )
 
 
 def _pull_secrets(settings: StackSettings) -> Iterator[Mistake]:
@@ -127,6 +148,10 @@ def _batch(settings: StackSettings) -> Iterator[Mistake]:
             rule="a batch holds at least one token of each sequence",
             remedy="raise maxNumBatchedTokens or lower maxNumSeqs",
         )
+
+
+def _variables(settings: StackSettings) -> Iterator[Mistake]:
+    yield from variable_mistakes(settings.extra_env, has_policies=settings.network.enabled)
 
 
 def _cache(settings: StackSettings) -> Iterator[Mistake]:
@@ -165,10 +190,13 @@ def access_mode_mistakes(settings: StackSettings) -> Iterator[Mistake]:
 def _exposure(settings: StackSettings) -> Iterator[Mistake]:
     yield from ingress_mistakes(settings.ingress)
     yield from autoscaling_mistakes(settings.autoscaling)
+
+
+def _network(settings: StackSettings, skip: Collection[str]) -> Iterator[Mistake]:
+    called = settings.ingress.enabled and not settings.autoscaling.enabled
+    is_known = "ingress" not in skip and "autoscaling" not in skip
     yield from network_mistakes(
-        settings.network,
-        settings.extra_env,
-        called_by_controller=settings.ingress.enabled and not settings.autoscaling.enabled,
+        settings.network, settings.extra_env, called_by_controller=called and is_known
     )
 
 
@@ -177,6 +205,7 @@ _RULES: tuple[_Rule, ...] = (
     _presets,
     _pull_secrets,
     _batch,
+    _variables,
     _cache,
     _exposure,
     label_mistakes,

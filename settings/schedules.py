@@ -30,14 +30,18 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
 def _check_schedule(value: str) -> str:
     fields = value.split(" ")
     if len(fields) != len(_FIELDS):
-        raise rule("is five fields with single spaces (minute hour day month weekday)")
+        raise rule(
+            "is five fields with single spaces (minute hour day month weekday)",
+            remedy="write it like 0 8 * * 1-5",
+        )
     for text, (name, low, high, names) in zip(fields, _FIELDS, strict=True):
         if not all(_fits(part, low, high, names) for part in text.split(",")):
             words = f" or {names[0]} to {names[-1]}" if names else ""
             sunday = ", where Sunday is 0" if names == _DAYS else ""
             raise rule(
                 f"is a cron expression whose {name} is *, or numbers from {low} to {high}{words}"
-                f"{sunday}, as a list, a range or with a step, and not '{text}'"
+                f"{sunday}, as a list, a range or with a step, and not '{text}'",
+                remedy=f"write the {name} as {low}, {low}-{high} or */2",
             )
     return value
 
@@ -64,7 +68,9 @@ def _number(text: str | None, low: int, names: tuple[str, ...]) -> int | None:
 
 def _check_zone(value: str) -> str:
     if value not in _zones():
-        raise rule("is a name of the IANA time zone database, such as Europe/Berlin or UTC")
+        raise rule(
+            "is a name of the IANA time zone database", remedy="write it like Europe/Berlin or UTC"
+        )
     return value
 
 

@@ -19,11 +19,14 @@ _API = "/api/v1"
 def _check_address(value: str) -> str:
     found = _ADDRESS.fullmatch(value)
     if found is None or ".." in found[1] or value.endswith("/"):
-        raise rule("is http:// or https:// with a host, and no slash at its end")
+        raise rule(
+            "is http:// or https:// with a host, and no slash at its end",
+            remedy="write it like http://prometheus-operated.monitoring:9090",
+        )
     if found[3] and not 1 <= int(found[3][1:]) <= 65535:
-        raise rule("has a port from 1 to 65535")
+        raise rule("has a port from 1 to 65535", remedy="write it like http://prometheus:9090")
     if value.endswith((_API, f"{_API}/query")):
-        raise rule(f"ends before {_API}, which KEDA adds")
+        raise rule(f"ends before {_API}, which KEDA adds", remedy=f"remove {_API} and what follows")
     return value
 
 

@@ -22,33 +22,39 @@ _EMAIL_DOMAIN = re.compile(r"\*|(\*?\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\
 _IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})")
 
 
-def _plain_to_text(value: object) -> object:
+def plain_to_text(value: object) -> object:
+    """Turn a number into its text and leave anything else alone."""
     # YAML reads `cpu: 8` as a number; Kubernetes takes both.
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:g}"
     return value
 
 
-def rule(message: str) -> PydanticCustomError:
-    """Refuse a value, with what it must be as the rule of the mistake."""
-    return PydanticCustomError("rule", "{message}", {"message": message})
+def rule(message: str, *, remedy: str) -> PydanticCustomError:
+    """Refuse a value, with what it must be as the rule of the mistake, and what to write."""
+    return PydanticCustomError("rule", "{message}", {"message": message, "remedy": remedy})
 
 
 def _check_quantity(value: str) -> str:
     if not _QUANTITY.fullmatch(value):
-        raise rule("is a Kubernetes quantity in canonical form, such as 8, 500m or 32Gi")
+        raise rule(
+            "is a Kubernetes quantity in canonical form", remedy="write it like 8, 500m or 32Gi"
+        )
     return value
 
 
 def _check_absolute(value: str) -> str:
     if not value.startswith("/") or ".." in value.split("/"):
-        raise rule("is an absolute path without '..'")
+        raise rule("is an absolute path without '..'", remedy="write it like /mnt/models")
     return value
 
 
 def _check_dns_label(value: str) -> str:
     if len(value) > 63 or not _DNS_LABEL.fullmatch(value):
-        raise rule("is a DNS label: a-z, 0-9 and '-', at most 63 characters")
+        raise rule(
+            "is a DNS label: a-z, 0-9 and '-', at most 63 characters",
+            remedy="write it like llm-team",
+        )
     return value
 
 
@@ -56,37 +62,51 @@ def _check_service_name(value: str) -> str:
     if not _SERVICE_NAME.fullmatch(value):
         # RFC 1035, loosened with Kubernetes 1.36 only (KEP-5311); with what the program appends,
         # names have up to 63 characters.
-        raise rule("is a-z, 0-9 and '-', begins with a letter and has at most 40 characters")
+        raise rule(
+            "is a-z, 0-9 and '-', begins with a letter and has at most 40 characters",
+            remedy="write it like vllm-7b",
+        )
     return value
 
 
 def _check_label_value(value: str) -> str:
     if not _LABEL_VALUE.fullmatch(value):
-        raise rule("is the value of a label: letters, digits, '-', '_' and '.', at most 63")
+        raise rule(
+            "is the value of a label: letters, digits, '-', '_' and '.', at most 63",
+            remedy="write it like team-a, with a letter or digit at each end",
+        )
     return value
 
 
 def _check_filled(value: str) -> str:
     if not value.strip():
-        raise rule("is not empty")
+        raise rule("is not empty", remedy="give it a value")
     return value
 
 
 def _check_dns_subdomain(value: str) -> str:
     if len(value) > 253 or not all(_DNS_LABEL.fullmatch(label) for label in value.split(".")):
-        raise rule("is a DNS subdomain: a-z, 0-9 and '-', joined by dots, at most 253 characters")
+        raise rule(
+            "is a DNS subdomain: a-z, 0-9 and '-', joined by dots, at most 253 characters",
+            remedy="write it like hugging-face or a.example.com",
+        )
     return value
 
 
 def _check_secret_key(value: str) -> str:
     if len(value) > 253 or not _SECRET_KEY.fullmatch(value):
-        raise rule("is an entry of a Secret: letters, digits, '-', '_' and '.'")
+        raise rule(
+            "is an entry of a Secret: letters, digits, '-', '_' and '.'",
+            remedy="write it like api-key",
+        )
     return value
 
 
 def _check_duration(value: str) -> str:
     if not _DURATION.fullmatch(value):
-        raise rule("is a duration of hours, minutes and seconds, such as 1h0m0s")
+        raise rule(
+            "is a duration of hours, minutes and seconds", remedy="write it like 1h0m0s or 90s"
+        )
     return value
 
 
@@ -94,7 +114,8 @@ def _check_url(value: str) -> str:
     if not _URL.fullmatch(value) or not _has_valid_port(value):
         raise rule(
             "is an address with http:// or https://, without a user or password, and with a port "
-            "of 1 to 65535 if any"
+            "of 1 to 65535 if any",
+            remedy="write it like https://login.example.com",
         )
     return value
 
@@ -108,35 +129,47 @@ def _has_valid_port(url: str) -> bool:
 
 def _check_header(value: str) -> str:
     if not _HEADER.fullmatch(value):
-        raise rule("is the name of an HTTP header, such as X-Forwarded-User")
+        raise rule("is the name of an HTTP header", remedy="write it like X-Forwarded-User")
     return value
 
 
 def _check_email_domain(value: str) -> str:
     if not _EMAIL_DOMAIN.fullmatch(value):
-        raise rule("is a domain as example.com, or .example.com for those below it, without '@'")
+        raise rule(
+            "is a domain, with a dot before it for those below it, without '@'",
+            remedy="write it like example.com or .example.com",
+        )
     return value
 
 
 def _check_claim(value: str) -> str:
     if not value.strip() or not value.isprintable():
-        raise rule("is a text of printable characters that is not empty")
+        raise rule(
+            "is a text of printable characters that is not empty",
+            remedy="remove line breaks and control characters, or give it a value",
+        )
     return value
 
 
 def _check_image(value: str) -> str:
     if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
-        raise rule("is an image with a fixed tag or digest; 'latest' changes under a running stack")
+        raise rule(
+            "is an image with a fixed tag or digest; 'latest' changes under a running stack",
+            remedy="write it like vllm/vllm-openai:v0.31.0",
+        )
     return value
 
 
 def _check_revision(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", value):
-        raise rule("is a commit sha of 40 hex digits; a branch changes under a running stack")
+        raise rule(
+            "is a commit sha of 40 hex digits; a branch changes under a running stack",
+            remedy="copy all 40 digits from the commits of the repository",
+        )
     return value
 
 
-Quantity = Annotated[str, BeforeValidator(_plain_to_text), AfterValidator(_check_quantity)]
+Quantity = Annotated[str, BeforeValidator(plain_to_text), AfterValidator(_check_quantity)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
 ServiceName = Annotated[str, AfterValidator(_check_service_name)]
@@ -148,7 +181,7 @@ Revision = Annotated[str, AfterValidator(_check_revision)]
 Duration = Annotated[str, AfterValidator(_check_duration)]
 SecretKey = Annotated[str, AfterValidator(_check_secret_key)]
 Url = Annotated[str, AfterValidator(_check_url)]
-Text = Annotated[str, BeforeValidator(_plain_to_text)]
+Text = Annotated[str, BeforeValidator(plain_to_text)]
 HeaderName = Annotated[str, AfterValidator(_check_header)]
 EmailDomain = Annotated[str, AfterValidator(_check_email_domain)]
 Claim = Annotated[str, AfterValidator(_check_claim)]

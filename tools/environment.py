@@ -1,5 +1,6 @@
 """Prints the environment of this clone for a shell: eval "$(make -s env)"."""
 
+import argparse
 import contextlib
 import os
 import secrets
@@ -26,9 +27,8 @@ def variables(root: Path, state: Path) -> dict[str, str]:
     # A user with a cluster of their own needs the engine alone.
     with contextlib.suppress(MissingTool):
         binaries.append(program("kubectl").parent)
-    sandbox = Path(os.environ.get("SANDBOX_STATE") or state / "sandbox")
     return {
-        "KUBECONFIG": str(sandbox / "kubeconfig"),
+        **cluster_variables(state),
         "PATH": os.pathsep.join([*map(str, binaries), os.environ.get("PATH", "")]),
         "PULUMI_BACKEND_URL": f"file://{state / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(state / "passphrase"),
@@ -44,6 +44,21 @@ def variables(root: Path, state: Path) -> dict[str, str]:
     }
 
 
+def cluster_variables(state: Path) -> dict[str, str]:
+    """Give what reads a cluster alone: the kubeconfigs of the sandbox and then of the user.
+
+    The first that has a current context decides on it (Kubernetes, clientcmd, loader.go). The
+    variable that a shell of this clone has already gives the same again.
+    """
+    sandbox = str(Path(os.environ.get("SANDBOX_STATE") or state / "sandbox") / "kubeconfig")
+    given = os.environ.get("KUBECONFIG", "").split(os.pathsep)
+    own = [file for file in dict.fromkeys(given) if file not in ("", sandbox)]
+    default = Path.home() / ".kube" / "config"
+    if not own and default.is_file():
+        own = [str(default)]
+    return {"KUBECONFIG": os.pathsep.join([sandbox, *own])}
+
+
 def prepare(state: Path) -> None:
     """Make the folder of the file backend, and a passphrase for the secrets in it, once."""
     (state / "backend").mkdir(parents=True, exist_ok=True)
@@ -55,15 +70,23 @@ def prepare(state: Path) -> None:
         fresh.rename(passphrase)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print export lines; exit code 1 where something is not installed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.environment", description=__doc__)
+    parser.add_argument("--cluster", action="store_true", help="only what reads a cluster")
     state = ROOT / ".state"
+    if parser.parse_args(arguments).cluster:
+        return _print(cluster_variables(state))
     try:
         values = variables(ROOT, state)
     except MissingTool as error:
         print(f"env: {error}", file=sys.stderr)
         return 1
     prepare(state)
+    return _print(values)
+
+
+def _print(values: dict[str, str]) -> int:
     for name, value in sorted(values.items()):
         print(f"export {name}={shlex.quote(value)}")
     return 0

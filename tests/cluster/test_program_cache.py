@@ -1,6 +1,7 @@
 """The cache's life on the sandbox: no change deletes its claim, and a new stack takes it over."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.sandboxes import Sandbox
-from tests.pulumi_project import STACK, PulumiProject, committed_stack_file
+from tests.pulumi_project import ROOT, STACK, PulumiProject, committed_stack_file
 
 pytestmark = pytest.mark.cluster
 
@@ -164,6 +165,41 @@ def test_destroy_without_what_is_protected_keeps_the_claim_and_up_goes_on_with_i
     assert kept.claim() == before
     kept.project.up()
     assert kept.claim() == before
+
+
+def make_destroy(kept: Kept) -> subprocess.CompletedProcess[str]:
+    """Run the recipe of the Makefile in the environment of these tests."""
+    tools = kept.project.folder / "tools"
+    if not tools.exists():
+        tools.symlink_to(ROOT / "tools")
+    installed = ("--old-file=packages", "--old-file=engine", "IN_ENV=")
+    return kept.project.execute(
+        "make", f"--makefile={ROOT / 'Makefile'}", *installed, f"STACK={STACK}", "destroy"
+    )
+
+
+def test_make_destroy_leaves_the_claim_and_says_how_it_is_adopted_or_deleted(kept: Kept) -> None:
+    before = kept.claim()
+    # Again, when nothing but the claim is left.
+    for _ in range(2):
+        done = make_destroy(kept)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert kept.kinds() == {"PersistentVolumeClaim"}
+        assert f"The claim '{CLAIM}' in namespace {NAMESPACE} stays" in done.stderr
+        assert "'pulumi config set --path cache.adopt true'" in done.stderr
+        assert f"'kubectl delete pvc {CLAIM} --namespace {NAMESPACE}'" in done.stderr
+    kept.project.up()
+    assert kept.claim() == before
+
+
+def test_make_destroy_that_fails_ends_with_pulumi_s_own_words(kept: Kept) -> None:
+    backend = kept.project.backend
+    without = replace(kept, project=replace(kept.project, backend=backend.with_name("none")))
+    without.project.backend.mkdir(exist_ok=True)
+    done = make_destroy(without)
+    assert done.returncode != 0
+    assert "no stack named" in done.stderr
+    assert "cache.adopt" not in done.stdout + done.stderr
 
 
 def test_another_stack_adopts_the_claim_and_the_namespace_when_told_to(kept: Kept) -> None:

@@ -1,6 +1,7 @@
 """The program on the sandbox's real control plane; one stack, taken from `up` to `destroy`."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -144,6 +145,20 @@ def test_a_second_up_changes_nothing(deployed: Deployed) -> None:
         for items in (before, after)
     ]
     assert versions[0] == versions[1]
+
+
+def test_a_list_of_kubeconfigs_is_searched_for_the_context_and_stays_out_of_the_state(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    text = deployed.sandbox.kubeconfig.read_text()
+    other.write_text(text.replace(deployed.sandbox.context, "elsewhere"))
+    files = [tmp_path / "missing", other, deployed.sandbox.kubeconfig]
+    several = os.pathsep.join(map(str, files))
+    project = replace(deployed.project, kubeconfig=Path(several))
+    said = project.expect_no_changes()
+    assert "was not checked" not in said
+    assert several not in project.succeed("stack", "export")
 
 
 def test_another_clone_with_the_kubeconfig_elsewhere_sees_no_change(

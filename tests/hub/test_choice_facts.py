@@ -4,7 +4,7 @@ import pytest
 
 from planning.errors import PlanError
 from planning.explain import preview_lines
-from planning.facts import model_facts
+from planning.facts import model_facts, stack_model
 from planning.stack import make_plan
 from tests.choices import only, preset, stack_settings
 from tests.hub.checkpoints import mistral_7b_files
@@ -65,4 +65,17 @@ def test_the_stack_s_token_opens_the_gate_and_is_in_no_message(hub: HubStandIn) 
 
 def test_a_missing_revision_is_a_mistake_of_that_key(hub: HubStandIn) -> None:
     hub.add(Repository(NEW, mistral_7b_files()))
-    assert mistake(NEW, revision="b" * 40).startswith("revision: ")
+    said = mistake(NEW, revision="b" * 40)
+    assert said.startswith("revision: ")
+    # The key takes a commit alone.
+    assert "set revision to the full sha of a commit listed on " in said
+
+
+def test_a_mirror_that_the_pods_ask_is_asked_for_the_facts_too(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add(Repository(NEW, mistral_7b_files()))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    settings = stack_settings([preset("l4")], model=NEW, extraEnv={"HF_ENDPOINT": hub.endpoint})
+    assert stack_model(settings).id == NEW
+    assert hub.requests

@@ -44,6 +44,20 @@ def test_the_pod_asks_for_no_gpu_and_satisfies_the_restricted_standard() -> None
     assert mounted == {volume["name"] for volume in spec["volumes"]}
 
 
+def test_a_variable_of_a_secret_reaches_the_server_and_the_job_only_for_a_transfer() -> None:
+    source = {"name": "outside", "key": "value"}
+    recording = dev(
+        extraEnv={"HTTPS_PROXY": source, "OPENAI_API_KEY": source}, network={"enabled": False}
+    )
+    expected = {"secretKeyRef": {"name": "outside", "key": "value"}}
+    server = recording.only(":Deployment").inputs["spec"]["template"]["spec"]["containers"][0]
+    found = [
+        {v["name"]: v["valueFrom"] for v in one["env"] if v.get("valueFrom") == expected}
+        for one in (server, container(recording))
+    ]
+    assert [set(names) for names in found] == [{"HTTPS_PROXY", "OPENAI_API_KEY"}, {"HTTPS_PROXY"}]
+
+
 def test_the_config_map_holds_the_program_that_the_tests_run() -> None:
     recording = dev()
     program = recording.only(":ConfigMap")

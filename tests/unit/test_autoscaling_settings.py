@@ -16,6 +16,7 @@ from settings.autoscaling_rules import autoscaling_mistakes
 from settings.mistakes import Mistake
 from settings.parse import parse
 from settings.triggers import Cron
+from tests.unit.test_settings import PRESET
 
 PROMETHEUS = {"address": "http://prometheus.monitoring:9090"}
 OFFICE: dict[str, Any] = {
@@ -159,7 +160,7 @@ def mistake_of(**autoscaling: object) -> Mistake:
     """The one mistake of a stack with keys of `autoscaling`."""
     raw = {
         "model": "mistral-7b-instruct",
-        "presets": "[]",
+        "presets": json.dumps([PRESET]),
         "kubernetes": '{"context": "test"}',
         "ingress": '{"enabled": false}',
         "autoscaling": json.dumps(autoscaling),

@@ -29,6 +29,17 @@ def test_a_t4_is_not_chosen_for_mistral_7b_though_it_is_the_cheapest() -> None:
     assert chosen(SEVEN, [*presets, preset("l4", price=9)]).chosen.preset.name == "l4-1"
 
 
+def test_a_preset_that_holds_no_replica_is_refused_with_its_capacity_unless_forced() -> None:
+    none, dearer = preset("l4", capacity=0), preset("a10g", price=9)
+    assert chosen(SEVEN, [none, dearer]).chosen.preset.name == "a10g-1"
+    for wanted in ("auto", "l4-1"):
+        text = refusal(SEVEN, [none], wanted=wanted)
+        assert "holds no replica, by its capacity of 0" in text
+        assert "raise the preset's capacity" in text
+        assert "preset with" not in text
+        assert chosen(SEVEN, [none], wanted=wanted, force=True).chosen.preset.name == "l4-1"
+
+
 @pytest.mark.parametrize(
     ("product", "gpus"),
     [("a100-80", 1), ("h100-80", 1), ("a100-40", 2), ("mi300x", 1), ("mi210", 1), ("mi250x", 2)],

@@ -25,6 +25,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "path_entries", entries)
     monkeypatch.setattr(environment, "pulumi_home", lambda: Path("/engine/home"))
     monkeypatch.setattr(environment, "program", missing)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("SANDBOX_STATE", raising=False)
+    monkeypatch.setenv("HOME", "/nonexistent")
 
 
 def test_the_engine_alone_gives_a_working_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +37,58 @@ def test_the_engine_alone_gives_a_working_environment(monkeypatch: pytest.Monkey
     assert values["PATH"] == "/clone/.venv/bin:/engine/bin:/usr/bin"
     assert values["PULUMI_HOME"] == "/engine/home"
     assert values["KUBECONFIG"] == "/clone/.state/sandbox/kubeconfig"
+
+
+SANDBOX = "/clone/.state/sandbox/kubeconfig"
+
+
+def kubeconfigs() -> str:
+    return environment.cluster_variables(Path("/clone/.state"))["KUBECONFIG"]
+
+
+@pytest.mark.parametrize("given", ["/a", "/a:/b", f"{SANDBOX}:/a", f"/a::/b:/a:{SANDBOX}"])
+def test_the_sandbox_comes_first_and_then_the_user_s_files_each_once_however_often_entered(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    stand_in(monkeypatch)
+    monkeypatch.setenv("KUBECONFIG", given)
+    first = kubeconfigs()
+    files = first.split(":")
+    assert files[0] == SANDBOX
+    assert sorted(files) == sorted({SANDBOX, *filter(None, given.split(":"))})
+    monkeypatch.setenv("KUBECONFIG", first)
+    assert kubeconfigs() == first
+
+
+def test_a_user_without_the_variable_has_the_file_that_kubectl_reads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in(monkeypatch)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert kubeconfigs() == SANDBOX
+    file = tmp_path / ".kube" / "config"
+    file.parent.mkdir()
+    file.touch()
+    # As after the first entry, when there was no such file.
+    for before in ("", SANDBOX, f"{SANDBOX}:{file}"):
+        monkeypatch.setenv("KUBECONFIG", before)
+        assert kubeconfigs() == f"{SANDBOX}:{file}"
+
+
+def test_a_cluster_is_read_without_the_engine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    stand_in(monkeypatch)
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+
+    def missing(_: list[str]) -> list[Path]:
+        raise MissingTool("pulumi: not installed")
+
+    monkeypatch.setattr(environment, "path_entries", missing)
+    assert environment.main([]) == 1
+    assert capsys.readouterr().out == ""
+    assert environment.main(["--cluster"]) == 0
+    assert capsys.readouterr().out == f"export KUBECONFIG={tmp_path}/.state/sandbox/kubeconfig\n"
 
 
 def test_the_passphrase_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
@@ -59,7 +114,7 @@ def test_lines_survive_a_path_with_blanks_and_quotes(
     root = tmp_path / "it's a clone"
     root.mkdir()
     monkeypatch.setattr(environment, "ROOT", root)
-    assert environment.main() == 0
+    assert environment.main([]) == 0
     lines = capsys.readouterr().out
     shell = f'{lines}\nprintf %s "$VIRTUAL_ENV"'
     printed = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)

@@ -82,6 +82,15 @@ def test_the_capacity_counts_replicas_not_nodes() -> None:
     assert any("6 pods of 'h100-80-8' are more than its capacity of 5" in w for w in plan.warnings)
 
 
+def test_a_pool_of_fewer_nodes_than_a_replica_takes_is_left_for_a_dearer_one() -> None:
+    few, many = preset("h100-80", 8, price=36, capacity=1), preset("a100-80", 8, price=40)
+    choice = chosen(LARGE, [few, many], max_nodes=2)
+    assert choice.chosen.preset.name == "a100-80-8"
+    refused = next(found for found in choice.candidates if found.preset.name == "h100-80-8")
+    assert refused.refusal == "holds no replica, by its capacity of 1; a replica takes 2 nodes"
+    assert chosen(LARGE, [few, many], max_nodes=2, force=True).chosen.preset.name == "h100-80-8"
+
+
 def test_the_leader_serves_and_the_workers_join_it() -> None:
     server = large([H100]).server
     assert value(server.args, "--tensor-parallel-size") == "8"

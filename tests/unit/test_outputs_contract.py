@@ -151,12 +151,12 @@ def test_the_generator_refuses_to_write_a_schema_that_breaks_the_committed_one(
     schema["properties"]["modelId"] = {"type": "string"}
     committed = tmp_path / "outputs-v1.json"
     committed.write_text(json.dumps(schema))
-    assert generate.main([], schema=committed) == 1
+    assert generate.main([], documents=(), schema=committed) == 1
     said = capsys.readouterr().err
     assert said.startswith("outputs-v1.json: 'modelId' is gone; ")
     assert "raise CONTRACT_VERSION" in said
     assert json.loads(committed.read_text()) == schema
     new_version = tmp_path / "outputs-v2.json"
-    assert generate.main(["--check"], schema=new_version) == 1
-    assert generate.main([], schema=new_version) == 0
+    assert generate.main(["--check"], documents=(), schema=new_version) == 1
+    assert generate.main([], documents=(), schema=new_version) == 0
     assert json.loads(new_version.read_text()) == contract_schema()

@@ -70,7 +70,8 @@ def test_disabled_autoscaling_plans_nothing() -> None:
 
 @pytest.mark.parametrize(("capacity", "most"), [(None, 5), (9, 5), (2, 2), (0, 1)])
 def test_the_default_maximum_is_what_the_preset_holds(capacity: int | None, most: int) -> None:
-    plan = with_scaling([preset("l4", capacity=capacity)])
+    # Only by force is a preset taken that holds no replica at all.
+    plan = with_scaling([preset("l4", capacity=capacity)], force=capacity == 0)
     assert plan.scaling is not None
     assert plan.scaling.max_replicas == plan.server.max_replicas == most
 

@@ -154,53 +154,15 @@ def test_a_secret_inside_another_key_is_refused() -> None:
     assert 'value"' not in line
 
 
+def test_a_secret_where_none_may_be_has_a_remedy_that_the_key_takes() -> None:
+    line = only({"extraEnv": '{"KEY": "value"}'}, secret=("extraEnv",))
+    assert "{name: SECRET, key: ENTRY}" in line
+    assert mistakes({"extraEnv": '{"KEY": {"name": "outside", "key": "entry"}}'}) == []
+    assert only({"labels": "{}"}, secret=("labels",)).endswith("in clear, if it is no secret")
+
+
 def test_a_value_that_looks_like_a_token_is_not_repeated() -> None:
     assert "hf_abcdefghijkl" not in only({"dtype": "hf_abcdefghijkl"})
-
-
-def test_the_token_comes_from_one_place() -> None:
-    changed = {"huggingFaceToken": "x", "huggingFaceTokenSecret": '{"name": "token"}'}
-    line = only(changed, secret=("huggingFaceToken",))
-    assert line.startswith("huggingFaceTokenSecret: is set beside huggingFaceToken")
-
-
-def test_a_read_write_once_cache_is_refused_for_more_than_one_replica() -> None:
-    assert "cannot serve 2 replicas (replicas)" in only({"replicas": "2"})
-    line = only({"autoscaling": '{"enabled": true}'})
-    assert "cannot serve 5 replicas (autoscaling.maxReplicas)" in line
-    assert mistakes({"replicas": "2", "cache": '{"accessMode": "ReadWriteMany"}'}) == []
-
-
-def test_a_stack_names_its_cluster_or_a_directory_and_not_both() -> None:
-    assert only({"kubernetes": "{}"}).startswith("kubernetes.context: is missing")
-    both = only({"kubernetes": '{"context": "a", "renderTo": "out"}'})
-    assert both.startswith("kubernetes.renderTo: ")
-
-
-def test_an_unknown_preset_names_the_near_one() -> None:
-    presets = json.dumps([PRESET | {"name": "nvidia-l4-1"}])
-    line = only({"preset": "nvidia-l4", "presets": presets})
-    assert line.endswith("did you mean 'nvidia-l4-1'?")
-
-
-def test_two_presets_of_one_name_are_refused() -> None:
-    assert "'l4' is there 2 times" in only({"presets": json.dumps([PRESET, PRESET])})
-
-
-@pytest.mark.parametrize("seconds", ["0", "86401"])
-def test_the_longest_answer_takes_a_second_to_a_day(seconds: str) -> None:
-    assert only({"requestSeconds": seconds}).startswith(f"requestSeconds: '{seconds}' is refused")
-    assert mistakes({"requestSeconds": "86400"}) == []
-
-
-def test_an_ingress_without_a_host_is_refused_and_a_disabled_one_needs_none() -> None:
-    assert only({"ingress": "{}"}).startswith("ingress.host: is missing")
-    assert mistakes({"ingress": '{"enabled": false}'}) == []
-
-
-def test_a_rule_stays_silent_about_a_section_that_is_mistaken_itself() -> None:
-    lines = mistakes({"replicas": "2", "cache": '{"accessMode": "Once"}'})
-    assert [line.partition(":")[0] for line in lines] == ["cache.accessMode"]
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -118,6 +118,34 @@ def test_what_the_command_cannot_take_is_a_mistake_in_three_parts(
     assert len(text.split("; ")) >= 3
 
 
+def test_the_mistakes_of_all_parts_are_told_at_once() -> None:
+    with pytest.raises(PlanError) as caught:
+        planned(
+            [preset("v100-32", capacity=2)],
+            stack="prod",
+            model="mistral-7b-instruct",
+            dtype="float16",
+            serverExtraArgs=("--port", "9"),
+            cache={"storage": "none", "size": "1Gi"},
+            ingress={"host": "a..b", "auth": {"kind": "apiKey", "secretName": "vllm-api-key"}},
+        )
+    keys = ["cache.size", "ingress.auth", "ingress.auth.secretName", "ingress.host"]
+    assert sorted(found.key for found in caught.value.mistakes) == [*keys, "serverExtraArgs"]
+
+
+def test_a_part_that_lacks_another_does_not_hide_the_rest_or_say_the_same_twice() -> None:
+    with pytest.raises(PlanError) as caught:
+        planned(
+            [preset("t4")],
+            stack="prod",
+            model=UNPINNED,
+            cache={"storage": "none", "size": "1Gi"},
+            ingress={"host": "a..b"},
+        )
+    keys = [found.key for found in caught.value.mistakes]
+    assert sorted(keys) == ["cache.size", "ingress.host", "presets", "revision"]
+
+
 def test_an_unknown_flag_is_a_warning_with_a_hint() -> None:
     plan = planned(L4, serverExtraArgs=("--enable-prefiks-caching",))
     assert any("--enable-prefix-caching" in line for line in plan.warnings)

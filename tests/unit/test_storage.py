@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from planning.plan import Plan
 from planning.units import GIB
 from planning.volumes import Cache, HeldClaim
 from tests.choices import planned, preset
+from tests.unit.test_settings import mistakes
 
 MINE = ObservedNamespace(stack="prod", enforced="restricted")
 
@@ -45,6 +47,17 @@ def held(**changed: Any) -> HeldClaim:
         "retain": True,
     }
     return HeldClaim(**values | changed)
+
+
+@pytest.mark.parametrize(
+    ("cache", "adopts"), [({}, True), ({"storage": "hostPath", "path": "/m"}, False)]
+)
+def test_only_a_stack_that_may_adopt_is_told_to(cache: dict[str, Any], adopts: bool) -> None:
+    foreign = ObservedNamespace(stack="other", enforced="restricted")
+    (mistake,) = namespace_mistakes(plan(**cache), foreign)
+    assert ("cache.adopt" in mistake.remedy) == adopts
+    asked = {"cache": json.dumps({**cache, "adopt": True})}
+    assert (mistakes(asked) == []) == adopts
 
 
 @pytest.mark.parametrize("held", [None, 30 * GIB, 100 * GIB])

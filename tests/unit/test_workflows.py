@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)")
 
+OWN = {f"./{path.relative_to(ROOT)}" for path in WORKFLOWS}
+"""Workflows of this repository, which have the commit of the one that calls them."""
+
 Document = dict[Any, Any]
 
 every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -22,7 +25,7 @@ every_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: pat
 
 def unpinned(text: str) -> list[str]:
     uses = re.findall(r"^\s*-?\s*uses:\s*(.+?)\s*$", text, re.M)
-    return [value for value in uses if not PINNED.fullmatch(value)]
+    return [value for value in uses if not PINNED.fullmatch(value) and value not in OWN]
 
 
 def load(text: str) -> Document:
@@ -30,7 +33,7 @@ def load(text: str) -> Document:
 
 
 def steps(document: Document) -> list[Document]:
-    return [step for job in document["jobs"].values() for step in job["steps"]]
+    return [step for job in document["jobs"].values() for step in job.get("steps", ())]
 
 
 def scripts_with_expressions(document: Document) -> list[str]:
@@ -53,7 +56,7 @@ def read(name: str) -> Document:
 
 
 def only_job(name: str) -> Document:
-    (job,) = read(name)["jobs"].values()
+    (job,) = [job for job in read(name)["jobs"].values() if "steps" in job]
     return job
 
 
@@ -105,8 +108,10 @@ def test_no_workflow_gives_the_target_repositorys_secrets_to_a_pull_request(path
     text = path.read_text(encoding="utf-8")
     # YAML 1.1 reads the key `on` as true.
     triggers = set(load(text)[True])
-    assert triggers <= {"push", "pull_request"}
+    assert triggers <= {"push", "pull_request", "workflow_call"}
     assert triggers
+    # One that is called has the secrets that its caller hands over.
+    assert not [job for job in load(text)["jobs"].values() if "secrets" in job]
 
 
 @every_workflow
@@ -145,6 +150,20 @@ def test_a_preview_shows_each_stacks_diff_in_a_comment_of_its_own() -> None:
     assert step["with"]["stack-name"] == "${{ matrix.stack }}"
     assert step["with"]["comment-on-pr"] is True
     assert step["with"]["diff"] is True
+
+
+def test_nothing_is_deployed_that_did_not_pass_every_test() -> None:
+    jobs = read("deploy")["jobs"]
+    assert jobs["deploy"]["needs"] == "test"
+    assert jobs["test"]["uses"] == "./.github/workflows/test.yml"
+    assert "if" not in jobs["test"]
+    # A condition with a status function would run the job after a failure as well.
+    assert not re.search(r"always\(|failure\(|cancelled\(", jobs["deploy"]["if"])
+
+
+def test_a_push_is_tested_by_the_workflow_that_deploys_it_and_so_only_once() -> None:
+    assert [path.stem for path in WORKFLOWS if "push" in read(path.stem)[True]] == ["deploy"]
+    assert {"pull_request", "workflow_call"} == set(read("test")[True])
 
 
 def test_a_running_update_is_never_cancelled() -> None:
