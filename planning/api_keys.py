@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from catalog.flags import FlagList
+from planning.extra_args import named_flags
 from settings.auth import AuthKind
 from settings.mistakes import Mistake
 from settings.secret_keys import split_api_keys
 
-__all__ = ["API_KEY_FILE", "api_key_args", "api_key_mistakes", "split_api_keys"]
+__all__ = [
+    "API_KEY_FILE",
+    "api_key_args",
+    "api_key_mistakes",
+    "middleware_mistakes",
+    "split_api_keys",
+]
 
 API_KEY_FILE = "/etc/vllm/api-keys/vllm.yaml"
 """Where the server reads its keys; `vllm serve --config` wants .yaml (argparse_utils.py)."""
@@ -37,5 +47,30 @@ def api_key_mistakes(kind: AuthKind, release: str) -> tuple[Mistake, ...]:
             rule="a key stands in its Secret alone; vLLM "
             f"{_REDACTS[0]}.{_REDACTS[1]} leaves it out of the log",
             remedy="choose a preset or an image with a newer vLLM, or another ingress.auth",
+        ),
+    )
+
+
+def middleware_mistakes(
+    kind: AuthKind, extra: Sequence[str], flags: FlagList
+) -> tuple[Mistake, ...]:
+    """Refuse code that would see a request before vLLM asks for its API key.
+
+    vLLM adds `--middleware` last, and what is added last is outermost (build_app in
+    vllm/entrypoints/openai/api_server.py, 0.31.0; Starlette's add_middleware).
+
+    Args:
+        kind: of the authentication that is configured.
+        extra: the user's arguments of `vllm serve`.
+        flags: of the release that will run.
+    """
+    if kind != "apiKey" or "--middleware" not in named_flags(extra, flags):
+        return ()
+    return (
+        Mistake(
+            key="serverExtraArgs",
+            wrong="`--middleware` is set beside ingress.auth apiKey",
+            rule="it runs before vLLM asks for a key, and may answer or change the path by itself",
+            remedy="remove it, or let Traefik check callers (basic, forwardAuth, middleware, oidc)",
         ),
     )

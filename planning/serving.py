@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from catalog.flags import load_flags
+from catalog.flags import FlagList, load_flags
 from catalog.records import Model
-from planning.api_keys import api_key_args, api_key_mistakes
+from planning.api_keys import api_key_args, api_key_mistakes, middleware_mistakes
 from planning.cache import CACHE_PATH
 from planning.download import OFFLINE, has_download
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
@@ -47,7 +47,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     release = served_release(gpu, overrides_of(settings))
     flags = load_flags(release)
     drain = plan_drain(flags.kinds, override=settings.rollout.drain_seconds)
-    if mistakes := api_key_mistakes(settings.ingress.auth.kind, release):
+    if mistakes := _key_mistakes(release, flags, settings):
         raise PlanError(*mistakes)
     request = replace(
         _request(model, revision, chosen, settings), shutdown_timeout=drain.shutdown_timeout
@@ -100,6 +100,14 @@ def _request(
         kv_cache_dtype=overrides.kv_cache_dtype,
         extra_args=settings.server_extra_args,
         extra_env=settings.extra_env,
+    )
+
+
+def _key_mistakes(release: str, flags: FlagList, settings: StackSettings) -> tuple[Mistake, ...]:
+    kind = settings.ingress.auth.kind
+    return (
+        *api_key_mistakes(kind, release),
+        *middleware_mistakes(kind, settings.server_extra_args, flags),
     )
 
 
