@@ -1,7 +1,9 @@
 """Who may talk to the app's pods, and to whom they may talk, as rules of NetworkPolicies.
 
 Policies only ever add up, so that one denies everything to every pod of the app, and each of the
-others opens what one component needs.
+others opens what one component needs, or what one kind of caller may. A caller's policy has a name
+of its own: where another takes its place, Pulumi makes the new one before the way in moves, and
+deletes the old one after everything else.
 """
 
 from __future__ import annotations
@@ -56,37 +58,39 @@ def network_warnings(settings: StackSettings) -> Iterator[str]:
 
 def _policies(names: Names, settings: StackSettings, nodes: int) -> Iterator[Policy]:
     yield Policy(role="default", component=None, egress=(_dns(settings.network),))
+    yield from _callers(names, settings)
     downloads = (_hub(settings),)
-    job = has_download(settings.cache.kind)
-    yield Policy(
-        role="server",
-        component="server",
-        ingress=tuple(_callers(names, settings)),
-        egress=() if job else downloads,
-    )
-    if job:
+    if has_download(settings.cache.kind):
         yield Policy(role="download", component="download", egress=downloads)
+    else:
+        yield Policy(role="server-download", component="server", egress=downloads)
     if nodes > 1:
         yield _group(names)
     if _asks_for_tokens(settings):
         yield _authentication(names, settings)
 
 
-def _callers(names: Names, settings: StackSettings) -> Iterator[Rule]:
-    asked, ports = settings.network, (Port(number=PORT),)
+def _callers(names: Names, settings: StackSettings) -> Iterator[Policy]:
+    asked = settings.network
     if settings.autoscaling.enabled:
         interceptor = (Peer(namespace=settings.autoscaling.interceptor.namespace),)
-        yield Rule(purpose="requests that the interceptor counts", peers=interceptor, ports=ports)
+        yield from _caller("interceptor", "requests that the interceptor counts", interceptor)
     elif settings.ingress.enabled:
         controller = _in_namespaces(_controller_namespaces(names, settings))
-        yield from _rule("requests of the ingress controller", controller, ports)
+        yield from _caller("controller", "requests of the ingress controller", controller)
     monitoring = _in_namespaces(_monitoring_namespaces(asked))
-    yield from _rule("metrics, which have the server's port", monitoring, ports)
+    yield from _caller("monitoring", "metrics, which have the server's port", monitoring)
     clients = tuple(
         Peer(namespace=c.namespace, pod_labels=tuple(sorted(c.pod_labels.items())), cidr=c.cidr)
         for c in asked.clients
     )
-    yield from _rule("requests of `network.clients`", clients, ports)
+    yield from _caller("clients", "requests of `network.clients`", clients)
+
+
+def _caller(who: str, purpose: str, peers: tuple[Peer, ...]) -> Iterator[Policy]:
+    rules = tuple(_rule(purpose, peers, (Port(number=PORT),)))
+    if rules:
+        yield Policy(role=f"server-{who}", component="server", ingress=rules)
 
 
 def _rule(purpose: str, peers: tuple[Peer, ...], ports: tuple[Port, ...]) -> Iterator[Rule]:
