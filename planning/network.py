@@ -47,12 +47,30 @@ def plan_network(names: Names, settings: StackSettings, *, nodes: int) -> Networ
 
 
 def network_warnings(settings: StackSettings) -> Iterator[str]:
-    """Warn where the policies leave nobody who may call, and nothing else lets anybody in."""
+    """Warn where the policies leave nobody who may call, or perhaps not those who should."""
     open_to = settings.ingress.enabled or settings.autoscaling.enabled or settings.network.clients
     if settings.network.enabled and not open_to:
         yield (
             "network.clients: is empty, and ingress.enabled is false, so no pod may call the "
             "server; name the namespaces of those that should"
+        )
+    yield from _gateway_warnings(settings)
+
+
+def _gateway_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn where nobody has said in which namespace the proxies of a Gateway run.
+
+    Envoy Gateway runs them in its controller's, unless told otherwise (gateway.envoyproxy.io,
+    Gateway Namespace Mode).
+    """
+    asked, ingress = settings.network, settings.ingress
+    calls = ingress.enabled and not settings.autoscaling.enabled
+    other = ingress.kind == "gateway" and ingress.answered_by != "traefik"
+    if asked.enabled and calls and other and asked.ingress_namespaces is None:
+        yield (
+            "network.ingressNamespaces: is not set, so the proxies of the Gateway are expected in "
+            "its namespace, and no others may call the server; name the namespace where they run, "
+            "which with Envoy Gateway is its controller's (envoy-gateway-system)"
         )
 
 
@@ -133,7 +151,9 @@ def _group(names: Names) -> Policy:
 
 def _authentication(names: Names, settings: StackSettings) -> Policy:
     """Let the controller ask oauth2-proxy, which reads its issuer's keys."""
-    asker = _in_namespaces(_controller_namespaces(names, settings))
+    # A controller in the network of its node has no namespace that a policy sees.
+    addresses = tuple(Peer(cidr=c.cidr) for c in settings.network.clients if c.cidr is not None)
+    asker = (*_in_namespaces(_controller_namespaces(names, settings)), *addresses)
     ports = {_HTTPS, endpoint_port(settings.ingress.auth.issuer or "") or _HTTPS}
     issuer = Rule(
         purpose="keys of the issuer", peers=_outside(settings), ports=tuple(_tcp(sorted(ports)))
@@ -166,9 +186,11 @@ def _controller_namespaces(names: Names, settings: StackSettings) -> tuple[str, 
     asked, ingress = settings.network.ingress_namespaces, settings.ingress
     if asked is not None:
         return asked
-    # Most implementations of the Gateway API start their proxies beside the Gateway.
-    gateway = ingress.gateway if ingress.kind == "gateway" else None
-    return (gateway.namespace or names.namespace,) if gateway else ("traefik",)
+    if ingress.kind == "ingress" or ingress.gateway is None or ingress.answered_by == "traefik":
+        # For a Gateway, too, Traefik starts no proxies: it is one.
+        return ("traefik",)
+    # Istio, kgateway and NGINX Gateway Fabric start their proxies beside the Gateway.
+    return (ingress.gateway.namespace or names.namespace,)
 
 
 def _monitoring_namespaces(asked: Network) -> tuple[str, ...]:
