@@ -73,9 +73,9 @@ def _annotations(exposure: IngressExposure) -> dict[str, str]:
         # certificate (v3.7.9, pkg/provider/kubernetes/ingress/kubernetes.go, loadRouter).
         written[f"{_ROUTER}.tls"] = "true"
     if exposure.middlewares:
-        names = [_traefik_name(each) for each in exposure.middlewares]
-        own = asked.get(MIDDLEWARES)
-        written[MIDDLEWARES] = ",".join([*names, own] if own else names)
+        # Traefik reads its annotations in any case, and of two spellings one: ours would be gone.
+        own = [written.pop(key) for key in asked if key.lower() == MIDDLEWARES]
+        written[MIDDLEWARES] = ",".join([*map(_traefik_name, exposure.middlewares), *own])
     return written
 
 

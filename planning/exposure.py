@@ -9,7 +9,7 @@ from typing import Literal
 from planning.errors import PlanError
 from planning.host import plan_host
 from planning.names import PORT, Names, Pairs
-from settings.ingress import Controller
+from settings.ingress import ROUTER_ENTRY_POINTS, Controller
 from settings.ingress import Gateway as GatewaySettings
 from settings.ingress import Ingress as IngressSettings
 from settings.ingress import Tls as TlsSettings
@@ -253,3 +253,16 @@ def ingress_warnings(asked: IngressSettings) -> Iterator[str]:
             f"ingress.tls: none, so what ingress.auth {asked.auth.kind} asks of a caller travels "
             "in clear up to the controller; set it, unless TLS ends before that"
         )
+    if asked.enabled and asked.kind == "ingress":
+        yield from _entry_point_warnings(asked)
+
+
+def _entry_point_warnings(asked: IngressSettings) -> Iterator[str]:
+    if ROUTER_ENTRY_POINTS not in {key.lower() for key in asked.annotations}:
+        return
+    expected = "https on port 443" if asked.tls else "http on port 80"
+    yield (
+        f"ingress.annotations: {ROUTER_ENTRY_POINTS} chooses by which scheme and on which port "
+        f"Traefik answers, while the address of the stack says {expected}; check that the entry "
+        "point serves that, or remove it"
+    )

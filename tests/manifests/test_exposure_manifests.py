@@ -106,6 +106,14 @@ def test_an_ingress_names_its_middlewares_as_traefik_does_and_the_users_own_come
     )
 
 
+def test_another_spelling_of_the_users_takes_no_middleware_away() -> None:
+    """Traefik reads annotations in any case, and of two that it takes for one only the last."""
+    other = MIDDLEWARES.replace("middlewares", "Middlewares")
+    written = annotations_of({"annotations": {other: "default-compress@file"}}, AUTH)
+    assert written[MIDDLEWARES] == "llm-vllm-auth@kubernetescrd,default-compress@file"
+    assert other not in written
+
+
 def test_an_httproute_names_its_middlewares_as_filters_in_their_order() -> None:
     assert "filters" not in route_with().spec["rules"][0]
     second = MiddlewareReference(namespace="llm", name="vllm-limit")
