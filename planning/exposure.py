@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,20 @@ class MiddlewareReference:
 
     namespace: str
     name: str
+
+    @property
+    def written(self) -> str:
+        """Both names as they are, which is how an HTTPRoute's filter looks for it."""
+        return f"{self.namespace}-{self.name}"
+
+    @property
+    def traefik_id(self) -> str:
+        """What Traefik keeps it under: each run of other characters than letters and digits is '-'.
+
+        v3.7.9, pkg/provider/configuration.go (Normalize) and kubernetes/crd/kubernetes.go, whose
+        FillExtensionBuilderRegistry alone leaves the names as they are.
+        """
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +139,7 @@ def plan_exposure(
         return None
     host = plan_host(names, asked.host_template, domain=asked.domain)
     if asked.kind == "gateway" and asked.gateway is not None:
-        _refuse_other_namespaces(names, middlewares)
+        _refuse_unreachable(names, middlewares)
         return _of_gateway(names, settings, asked.gateway, host, middlewares)
     return IngressExposure(
         host=host,
@@ -195,21 +210,32 @@ def _backend(names: Names, settings: StackSettings, *, through_alias: bool) -> B
     )
 
 
-def _refuse_other_namespaces(names: Names, middlewares: tuple[MiddlewareReference, ...]) -> None:
+def _refuse_unreachable(names: Names, middlewares: tuple[MiddlewareReference, ...]) -> None:
     away = [each for each in middlewares if each.namespace != names.namespace]
-    if away:
-        raise PlanError(
-            *(
-                Mistake(
-                    key="ingress.auth",
-                    wrong=f"the Middleware '{each.name}' is in the namespace {each.namespace}",
-                    rule="an HTTPRoute reaches those of its own namespace alone",
-                    remedy=f"put one into the namespace {names.namespace}, or set ingress.kind "
-                    "to ingress",
-                )
-                for each in away
-            )
-        )
+    renamed = [each for each in middlewares if each.traefik_id != each.written]
+    mistakes = [*(_away(names, each) for each in away), *(_renamed(each) for each in renamed)]
+    if mistakes:
+        raise PlanError(*mistakes)
+
+
+def _away(names: Names, middleware: MiddlewareReference) -> Mistake:
+    return Mistake(
+        key="ingress.auth",
+        wrong=f"the Middleware '{middleware.name}' is in the namespace {middleware.namespace}",
+        rule="an HTTPRoute reaches those of its own namespace alone",
+        remedy=f"put one into the namespace {names.namespace}, or set ingress.kind to ingress",
+    )
+
+
+def _renamed(middleware: MiddlewareReference) -> Mistake:
+    return Mistake(
+        key="ingress.auth",
+        wrong=f"no HTTPRoute finds the Middleware '{middleware.name}' of the namespace "
+        f"{middleware.namespace}, which Traefik keeps as {middleware.traefik_id}",
+        rule="for an HTTPRoute, Traefik looks for both names as they are, joined by '-'",
+        remedy="take names without a dot or '--' (of the Middleware, or `name` and "
+        "namespace.name), or set ingress.kind to ingress",
+    )
 
 
 def way_in(exposure: Exposure | None) -> str:
