@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lightkube import Client
 
+from cluster.exposure import read_class_mistakes
 from cluster.observed import serves
 from planning.auth import ApiKeyAuth, NoAuth
 from planning.exposure import CertManagerTls, GatewayExposure, IngressExposure
@@ -77,12 +78,13 @@ def _leader_worker_sets(nodes: int) -> Definition:
 
 
 def definition_mistakes(plan: Plan, client: Client) -> list[Mistake]:
-    """Refuse a plan with objects that the cluster does not know."""
-    return [
+    """Refuse a plan with objects that the cluster does not know, or that nobody there obeys."""
+    unknown = [
         missing(definition)
         for definition in needed_definitions(plan)
         if not serves(client, definition.name)
     ]
+    return [*unknown, *read_class_mistakes(plan, client)]
 
 
 def needed_definitions(plan: Plan) -> Iterator[Definition]:

@@ -105,9 +105,10 @@ class _Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngressExposure(_Route):
-    """An Ingress."""
+    """An Ingress; `controller_is_configured` where the stack, not its class's name, names it."""
 
     class_name: str
+    controller_is_configured: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +145,7 @@ def plan_exposure(
     return IngressExposure(
         host=host,
         class_name=asked.class_name,
+        controller_is_configured=asked.controller is not None,
         controller=asked.answered_by,
         tls=_tls(names, asked.tls) if asked.tls else None,
         annotations=tuple(sorted(asked.annotations.items())),
