@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 
 from catalog.flags import FlagList, load_flags
 from catalog.records import Model
-from planning.api_keys import api_key_args, api_key_mistakes, middleware_mistakes
+from planning.api_keys import (
+    api_key_args,
+    api_key_mistakes,
+    api_key_warnings,
+    middleware_mistakes,
+)
 from planning.cache import CACHE_PATH
 from planning.download import OFFLINE, has_download
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
@@ -127,4 +132,5 @@ def _warnings(
         for name, value in sorted(paths.items())
         if name in settings.extra_env
     )
-    return (*command.warnings, *kept)
+    keys = api_key_warnings(settings.ingress.auth.kind, settings.image)
+    return (*command.warnings, *kept, *keys)
