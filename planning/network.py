@@ -23,6 +23,7 @@ from planning.network_rules import (
     Port,
     Rule,
 )
+from settings.auth import ANY_CONTROLLER
 from settings.models import StackSettings
 from settings.network import HUB_VARIABLES, Network, endpoint_port
 
@@ -55,6 +56,13 @@ def network_warnings(settings: StackSettings) -> Iterator[str]:
             "server; name the namespaces of those that should"
         )
     yield from _gateway_warnings(settings)
+    auth = settings.ingress.auth.kind
+    if settings.ingress.enabled and not settings.network.enabled and auth not in ANY_CONTROLLER:
+        yield (
+            f"network.enabled: false, and ingress.auth {auth} holds at the way in alone, so every "
+            "pod of the cluster reaches the server past it; set it to true, close the namespace by "
+            "policies of your own, or set ingress.auth to apiKey"
+        )
 
 
 def _gateway_warnings(settings: StackSettings) -> Iterator[str]:
