@@ -165,8 +165,10 @@ def test_without_authentication_the_token_stands_in_its_secret_alone(stack: Expo
     # What does stand in clear is found.
     show(HOST, stack.arguments)
     places = closed.where_in_clear(stack, {HOST}, found)
-    shown = {"Ingress/vllm", "what pulumi said", "arguments of processes"}
+    shown = {"Ingress/vllm", "what pulumi said", "stack export", "arguments of processes"}
     assert shown | {str(stack.project.stack_file)} <= {*places}
+    state = [place for place in places if Path(place).is_relative_to(stack.project.backend)]
+    assert any(place.endswith(".json") for place in state), state
 
 
 def test_a_middleware_whose_name_traefik_changes_lets_nobody_pass_by(
