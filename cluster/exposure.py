@@ -6,7 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lightkube import Client
 
-from cluster.observed import ObservedListener, has_ingress_class, has_issuer, read_listeners
+from cluster.observed import (
+    ObservedListener,
+    has_issuer,
+    read_class_controller,
+    read_listeners,
+)
 from cluster.observed_routes import ObservedRoute, read_routes
 from planning.exposure import (
     API_PATH,
@@ -17,6 +22,10 @@ from planning.exposure import (
 )
 from planning.names import Names
 from planning.plan import Plan
+from settings.mistakes import Mistake
+
+TRAEFIK = "traefik.io/ingress-controller"
+"""The controller of every IngressClass that Traefik answers for (v3.7.9, kubernetes/ingress)."""
 
 
 def exposure_warnings(plan: Plan, client: Client) -> list[str]:
@@ -26,11 +35,62 @@ def exposure_warnings(plan: Plan, client: Client) -> list[str]:
         case None:
             return warnings
         case IngressExposure():
-            warnings += [*_class_warnings(exposure, client), *_issuer_warnings(plan, client)]
+            controller = read_class_controller(client, exposure.class_name)
+            warnings += [*class_warnings(exposure, controller), *_issuer_warnings(plan, client)]
         case GatewayExposure(gateway=gateway):
             found = read_listeners(client, gateway.namespace, gateway.name)
             warnings += gateway_warnings(exposure, found, namespace=plan.names.namespace)
     return [*warnings, *host_warnings(exposure, read_routes(client), names=plan.names)]
+
+
+def read_class_mistakes(plan: Plan, client: Client) -> list[Mistake]:
+    """Refuse middlewares in front of an ingress class that is not Traefik's."""
+    exposure = plan.ingress
+    if not isinstance(exposure, IngressExposure):
+        return []
+    return list(class_mistakes(exposure, read_class_controller(client, exposure.class_name)))
+
+
+def class_mistakes(exposure: IngressExposure, controller: str | None) -> Iterator[Mistake]:
+    """Refuse a class by whose name alone Traefik was expected, and which another answers for.
+
+    Args:
+        exposure: the way in.
+        controller: of its IngressClass; None where there is no such class.
+    """
+    if _ignores_middlewares(exposure, controller) and not exposure.controller_is_configured:
+        yield Mistake(
+            key="ingress.className",
+            wrong=f"{exposure.class_name} is a class of {controller or 'no controller'}, and "
+            f"ingress.auth {exposure.auth_type} is a Middleware of Traefik",
+            rule="another controller ignores it and lets everybody in",
+            remedy=f"name a class of {TRAEFIK}, or set ingress.auth to apiKey; if Traefik does "
+            "answer, set ingress.controller to traefik",
+        )
+
+
+def class_warnings(exposure: IngressExposure, controller: str | None) -> Iterator[str]:
+    """Warn of a class that is not there, or that the stack alone says is Traefik's.
+
+    Args:
+        exposure: the way in.
+        controller: of its IngressClass; None where there is no such class.
+    """
+    if controller is None:
+        yield _nobody(
+            "ingress.className", f"there is no IngressClass {exposure.class_name}", exposure
+        )
+    elif _ignores_middlewares(exposure, controller) and exposure.controller_is_configured:
+        yield (
+            f"ingress.controller: traefik, but the IngressClass {exposure.class_name} is one of "
+            f"{controller or 'no controller'}; unless Traefik does answer, ingress.auth "
+            f"{exposure.auth_type} is ignored and everybody may call; check it with a request "
+            "without a credential"
+        )
+
+
+def _ignores_middlewares(exposure: IngressExposure, controller: str | None) -> bool:
+    return bool(exposure.middlewares) and controller not in {None, TRAEFIK}
 
 
 def host_warnings(
@@ -108,12 +168,6 @@ def _is_for(hostname: str | None, host: str) -> bool:
     if hostname and hostname.startswith("*."):
         return host.endswith(hostname[1:]) and host != hostname[1:]
     return not hostname or hostname == host
-
-
-def _class_warnings(exposure: IngressExposure, client: Client) -> Iterator[str]:
-    if not has_ingress_class(client, exposure.class_name):
-        absent = f"there is no IngressClass {exposure.class_name}"
-        yield _nobody("ingress.className", absent, exposure)
 
 
 def _issuer_warnings(plan: Plan, client: Client) -> Iterator[str]:

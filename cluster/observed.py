@@ -183,9 +183,10 @@ def read_events(client: Client, namespace: str, name: str) -> Iterator[ObservedE
         )
 
 
-def has_ingress_class(client: Client, name: str) -> bool:
-    """Whether the cluster has an IngressClass of this name."""
-    return _found(client, IngressClass, name) is not None
+def read_class_controller(client: Client, name: str) -> str | None:
+    """Give what answers for an IngressClass, empty where it does not say; None without a class."""
+    found = _found(client, IngressClass, name)
+    return None if found is None else found.get("spec", {}).get("controller", "")
 
 
 def has_issuer(client: Client, namespace: str | None, name: str) -> bool:

@@ -12,7 +12,7 @@ from lightkube.core.exceptions import ApiError
 from cluster.client import UNREADABLE, connect, is_transient, reason
 from cluster.definitions import definition_findings
 from cluster.devices import device_mistakes, device_warnings, reachable
-from cluster.exposure import exposure_warnings
+from cluster.exposure import exposure_warnings, read_class_mistakes
 from cluster.multi_node import switch_warnings
 from cluster.named_secrets import read_entries, secret_warnings
 from cluster.network import namespace_warnings
@@ -153,6 +153,10 @@ def _way_in(plan: Plan, client: Client) -> _Checked:
     return plan, mistakes, [*warnings, *exposure_warnings(plan, client)]
 
 
+def _ingress_class(plan: Plan, client: Client) -> _Checked:
+    return plan, read_class_mistakes(plan, client), ()
+
+
 def _classes(plan: Plan, client: Client) -> _Checked:
     if plan.cache.storage != "pvc":
         return plan, (), ()
@@ -199,6 +203,7 @@ _CHECKS = (
     _owner,
     _secrets,
     _way_in,
+    _ingress_class,
     _classes,
     _claims,
     _volume,

@@ -22,7 +22,6 @@ from planning.exposure import (
     CertManagerTls,
     ControllerTls,
     IngressExposure,
-    MiddlewareReference,
     SecretTls,
 )
 from planning.plan import Plan
@@ -73,14 +72,11 @@ def _annotations(exposure: IngressExposure) -> dict[str, str]:
         # certificate (v3.7.9, pkg/provider/kubernetes/ingress/kubernetes.go, loadRouter).
         written[f"{_ROUTER}.tls"] = "true"
     if exposure.middlewares:
-        names = [_traefik_name(each) for each in exposure.middlewares]
-        own = asked.get(MIDDLEWARES)
-        written[MIDDLEWARES] = ",".join([*names, own] if own else names)
+        named = [f"{each.traefik_id}@kubernetescrd" for each in exposure.middlewares]
+        # Traefik reads its annotations in any case, and of two spellings one: ours would be gone.
+        own = [written.pop(key) for key in asked if key.lower() == MIDDLEWARES]
+        written[MIDDLEWARES] = ",".join([*named, *own])
     return written
-
-
-def _traefik_name(middleware: MiddlewareReference) -> str:
-    return f"{middleware.namespace}-{middleware.name}@kubernetescrd"
 
 
 def _tls(exposure: IngressExposure) -> list[IngressTLSArgs] | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from planning.errors import PlanError
 from planning.exposure import MiddlewareReference
+from planning.extra_args import looks_secret
 from planning.names import Names
-from settings.auth import ANY_CONTROLLER
+from settings.auth import ANY_CONTROLLER, AuthKind
 from settings.auth import Auth as AuthSettings
+from settings.autoscaling import Autoscaling
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 
@@ -24,6 +28,12 @@ PROXY_PORT = 4180
 """The port of oauth2-proxy, its own default."""
 
 PROXY_IMAGE = "quay.io/oauth2-proxy/oauth2-proxy:v7.15.2"
+
+
+_SECRET_PARAMETER = re.compile(
+    r"(?:^|[-_.])(?:api)?(?:key|token|secret|password|passwd|sig|signature|credential)s?$", re.I
+)
+"""Names of parameters of a URL that stand before a credential."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +108,7 @@ def plan_auth(names: Names, settings: StackSettings) -> Auth:
     """Plan who may call; a kind that stands at the way in is none where there is no way in.
 
     Raises:
-        PlanError: the Secret that exists is one that the stack makes.
+        PlanError: the Secret that exists is one that the stack makes, or an address holds a secret.
     """
     asked = settings.ingress.auth
     if asked.kind == "apiKey":
@@ -112,7 +122,7 @@ def _at_the_way_in(names: Names, asked: AuthSettings) -> Auth:
             return BasicAuth(secret_name=asked.secret_name)
         case "forwardAuth":
             return ForwardAuth(
-                address=asked.address or "",
+                address=_without_secret(asked.address or ""),
                 response_headers=asked.auth_response_headers,
                 trust_forward_header=asked.trust_forward_header,
             )
@@ -127,6 +137,22 @@ def _at_the_way_in(names: Names, asked: AuthSettings) -> Auth:
             return _oidc(asked)
         case _:
             return NoAuth()
+
+
+def _without_secret(address: str) -> str:
+    """Refuse an address whose query looks like a secret, without showing it."""
+    query = parse_qsl(urlsplit(address).query)
+    if any(_SECRET_PARAMETER.search(name) or looks_secret(value) for name, value in query):
+        raise PlanError(
+            Mistake(
+                key="ingress.auth.address",
+                wrong="has a query that looks like a secret",
+                rule="it would stand in clear in the Middleware and in the state of the stack",
+                remedy="remove it; or make a Middleware with that address by other means, and name "
+                "it in ingress.auth.middlewares (kind middleware)",
+            )
+        )
+    return address
 
 
 def _api_key(names: Names, asked: AuthSettings) -> ApiKeyAuth:
@@ -163,10 +189,21 @@ def _oidc(asked: AuthSettings) -> OidcAuth:
 
 
 def auth_warnings(settings: StackSettings) -> Iterator[str]:
-    """Warn of what autoscaling lets pass: its interceptor is behind Traefik, and before vLLM."""
-    kind, scaling = settings.ingress.auth.kind, settings.autoscaling
-    if not (settings.ingress.enabled and scaling.enabled):
+    """Warn of callers whom the configured kind asks nothing."""
+    kind = settings.ingress.auth.kind
+    if not settings.ingress.enabled:
+        if kind not in ANY_CONTROLLER:
+            yield (
+                f"ingress.enabled: false, so ingress.auth {kind}, which holds at the way in alone, "
+                "does nothing; set ingress.auth to apiKey, which the server checks, or remove it"
+            )
         return
+    if settings.autoscaling.enabled:
+        yield from _scaled_warnings(kind, settings.autoscaling)
+
+
+def _scaled_warnings(kind: AuthKind, scaling: Autoscaling) -> Iterator[str]:
+    """Warn of what autoscaling lets pass: its interceptor is behind Traefik, and before vLLM."""
     if kind not in ANY_CONTROLLER:
         yield (
             f"ingress.auth: {kind} holds at the way in alone, and with autoscaling every pod of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 from planning.errors import PlanError
 from planning.host import plan_host
 from planning.names import PORT, Names, Pairs
-from settings.ingress import Controller
+from settings.ingress import ROUTER_ENTRY_POINTS, Controller
 from settings.ingress import Gateway as GatewaySettings
 from settings.ingress import Ingress as IngressSettings
 from settings.ingress import Tls as TlsSettings
@@ -26,6 +27,20 @@ class MiddlewareReference:
 
     namespace: str
     name: str
+
+    @property
+    def written(self) -> str:
+        """Both names as they are, which is how an HTTPRoute's filter looks for it."""
+        return f"{self.namespace}-{self.name}"
+
+    @property
+    def traefik_id(self) -> str:
+        """What Traefik keeps it under: each run of other characters than letters and digits is '-'.
+
+        v3.7.9, pkg/provider/configuration.go (Normalize) and kubernetes/crd/kubernetes.go, whose
+        FillExtensionBuilderRegistry alone leaves the names as they are.
+        """
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +105,10 @@ class _Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngressExposure(_Route):
-    """An Ingress."""
+    """An Ingress; `controller_is_configured` where the stack, not its class's name, names it."""
 
     class_name: str
+    controller_is_configured: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +140,12 @@ def plan_exposure(
         return None
     host = plan_host(names, asked.host_template, domain=asked.domain)
     if asked.kind == "gateway" and asked.gateway is not None:
-        _refuse_other_namespaces(names, middlewares)
+        _refuse_unreachable(names, middlewares)
         return _of_gateway(names, settings, asked.gateway, host, middlewares)
     return IngressExposure(
         host=host,
         class_name=asked.class_name,
+        controller_is_configured=asked.controller is not None,
         controller=asked.answered_by,
         tls=_tls(names, asked.tls) if asked.tls else None,
         annotations=tuple(sorted(asked.annotations.items())),
@@ -195,21 +212,32 @@ def _backend(names: Names, settings: StackSettings, *, through_alias: bool) -> B
     )
 
 
-def _refuse_other_namespaces(names: Names, middlewares: tuple[MiddlewareReference, ...]) -> None:
+def _refuse_unreachable(names: Names, middlewares: tuple[MiddlewareReference, ...]) -> None:
     away = [each for each in middlewares if each.namespace != names.namespace]
-    if away:
-        raise PlanError(
-            *(
-                Mistake(
-                    key="ingress.auth",
-                    wrong=f"the Middleware '{each.name}' is in the namespace {each.namespace}",
-                    rule="an HTTPRoute reaches those of its own namespace alone",
-                    remedy=f"put one into the namespace {names.namespace}, or set ingress.kind "
-                    "to ingress",
-                )
-                for each in away
-            )
-        )
+    renamed = [each for each in middlewares if each.traefik_id != each.written]
+    mistakes = [*(_away(names, each) for each in away), *(_renamed(each) for each in renamed)]
+    if mistakes:
+        raise PlanError(*mistakes)
+
+
+def _away(names: Names, middleware: MiddlewareReference) -> Mistake:
+    return Mistake(
+        key="ingress.auth",
+        wrong=f"the Middleware '{middleware.name}' is in the namespace {middleware.namespace}",
+        rule="an HTTPRoute reaches those of its own namespace alone",
+        remedy=f"put one into the namespace {names.namespace}, or set ingress.kind to ingress",
+    )
+
+
+def _renamed(middleware: MiddlewareReference) -> Mistake:
+    return Mistake(
+        key="ingress.auth",
+        wrong=f"no HTTPRoute finds the Middleware '{middleware.name}' of the namespace "
+        f"{middleware.namespace}, which Traefik keeps as {middleware.traefik_id}",
+        rule="for an HTTPRoute, Traefik looks for both names as they are, joined by '-'",
+        remedy="take names without a dot or '--' (of the Middleware, or `name` and "
+        "namespace.name), or set ingress.kind to ingress",
+    )
 
 
 def way_in(exposure: Exposure | None) -> str:
@@ -253,3 +281,16 @@ def ingress_warnings(asked: IngressSettings) -> Iterator[str]:
             f"ingress.tls: none, so what ingress.auth {asked.auth.kind} asks of a caller travels "
             "in clear up to the controller; set it, unless TLS ends before that"
         )
+    if asked.enabled and asked.kind == "ingress":
+        yield from _entry_point_warnings(asked)
+
+
+def _entry_point_warnings(asked: IngressSettings) -> Iterator[str]:
+    if ROUTER_ENTRY_POINTS not in {key.lower() for key in asked.annotations}:
+        return
+    expected = "https on port 443" if asked.tls else "http on port 80"
+    yield (
+        f"ingress.annotations: {ROUTER_ENTRY_POINTS} chooses by which scheme and on which port "
+        f"Traefik answers, while the address of the stack says {expected}; check that the entry "
+        "point serves that, or remove it"
+    )

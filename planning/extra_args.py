@@ -37,6 +37,10 @@ _OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "--uds": "remove it: the Service and the probes need a port",
         "--headless": "remove it: the Service and the probes need an HTTP server",
         "--grpc": "remove it: the Service and the probes need an HTTP server",
+        # vLLM takes it off the front of a path before it looks for /v1, and Starlette routes both
+        # ways (AuthenticationMiddleware in vllm/entrypoints/openai/server_utils.py, 0.31.0).
+        "--root-path": "remove it: the way in leads to /v1, and with another root vLLM would ask "
+        "nobody for an API key",
         "--ssl-certfile": "set `ingress` TLS instead: the probes speak plain HTTP",
         "--ssl-keyfile": "set `ingress` TLS instead: the probes speak plain HTTP",
         "--config": "list its flags here instead: the plan cannot check a file in the container",
@@ -124,6 +128,11 @@ def review_extra_args(
     named = {_named(occurrence.option, flags) for occurrence in occurrences}
     replaced = frozenset(named & planned.keys())
     return ReviewedArgs(args=tuple(extra), replaced=replaced, warnings=warned)
+
+
+def named_flags(extra: Sequence[str], flags: FlagList) -> frozenset[str]:
+    """Give the flags that arguments name, each in its canonical long spelling."""
+    return frozenset(_named(occurrence.option, flags) for occurrence in _occurrences(extra))
 
 
 def is_owned(flag: str) -> bool:

@@ -1,7 +1,9 @@
 """Who may talk to the app's pods, and to whom they may talk, as rules of NetworkPolicies.
 
 Policies only ever add up, so that one denies everything to every pod of the app, and each of the
-others opens what one component needs.
+others opens what one component needs, or what one kind of caller may. A caller's policy has a name
+of its own: where another takes its place, Pulumi makes the new one before the way in moves, and
+deletes the old one after everything else.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from planning.network_rules import (
     Port,
     Rule,
 )
+from settings.auth import ANY_CONTROLLER
 from settings.models import StackSettings
 from settings.network import HUB_VARIABLES, Network, endpoint_port
 from settings.variables import plain
@@ -46,48 +49,75 @@ def plan_network(names: Names, settings: StackSettings, *, nodes: int) -> Networ
 
 
 def network_warnings(settings: StackSettings) -> Iterator[str]:
-    """Warn where the policies leave nobody who may call, and nothing else lets anybody in."""
+    """Warn where the policies leave nobody who may call, or perhaps not those who should."""
     open_to = settings.ingress.enabled or settings.autoscaling.enabled or settings.network.clients
     if settings.network.enabled and not open_to:
         yield (
             "network.clients: is empty, and ingress.enabled is false, so no pod may call the "
             "server; name the namespaces of those that should"
         )
+    yield from _gateway_warnings(settings)
+    auth = settings.ingress.auth.kind
+    if settings.ingress.enabled and not settings.network.enabled and auth not in ANY_CONTROLLER:
+        yield (
+            f"network.enabled: false, and ingress.auth {auth} holds at the way in alone, so every "
+            "pod of the cluster reaches the server past it; set it to true, close the namespace by "
+            "policies of your own, or set ingress.auth to apiKey"
+        )
+
+
+def _gateway_warnings(settings: StackSettings) -> Iterator[str]:
+    """Warn where nobody has said in which namespace the proxies of a Gateway run.
+
+    Envoy Gateway runs them in its controller's, unless told otherwise (gateway.envoyproxy.io,
+    Gateway Namespace Mode).
+    """
+    asked, ingress = settings.network, settings.ingress
+    calls = ingress.enabled and not settings.autoscaling.enabled
+    other = ingress.kind == "gateway" and ingress.answered_by != "traefik"
+    if asked.enabled and calls and other and asked.ingress_namespaces is None:
+        yield (
+            "network.ingressNamespaces: is not set, so the proxies of the Gateway are expected in "
+            "its namespace, and no others may call the server; name the namespace where they run, "
+            "which with Envoy Gateway is its controller's (envoy-gateway-system)"
+        )
 
 
 def _policies(names: Names, settings: StackSettings, nodes: int) -> Iterator[Policy]:
     yield Policy(role="default", component=None, egress=(_dns(settings.network),))
+    yield from _callers(names, settings)
     downloads = (_hub(settings),)
-    job = has_download(settings.cache.kind)
-    yield Policy(
-        role="server",
-        component="server",
-        ingress=tuple(_callers(names, settings)),
-        egress=() if job else downloads,
-    )
-    if job:
+    if has_download(settings.cache.kind):
         yield Policy(role="download", component="download", egress=downloads)
+    else:
+        yield Policy(role="server-download", component="server", egress=downloads)
     if nodes > 1:
         yield _group(names)
     if _asks_for_tokens(settings):
         yield _authentication(names, settings)
 
 
-def _callers(names: Names, settings: StackSettings) -> Iterator[Rule]:
-    asked, ports = settings.network, (Port(number=PORT),)
+def _callers(names: Names, settings: StackSettings) -> Iterator[Policy]:
+    asked = settings.network
     if settings.autoscaling.enabled:
         interceptor = (Peer(namespace=settings.autoscaling.interceptor.namespace),)
-        yield Rule(purpose="requests that the interceptor counts", peers=interceptor, ports=ports)
+        yield from _caller("interceptor", "requests that the interceptor counts", interceptor)
     elif settings.ingress.enabled:
         controller = _in_namespaces(_controller_namespaces(names, settings))
-        yield from _rule("requests of the ingress controller", controller, ports)
+        yield from _caller("controller", "requests of the ingress controller", controller)
     monitoring = _in_namespaces(_monitoring_namespaces(asked))
-    yield from _rule("metrics, which have the server's port", monitoring, ports)
+    yield from _caller("monitoring", "metrics, which have the server's port", monitoring)
     clients = tuple(
         Peer(namespace=c.namespace, pod_labels=tuple(sorted(c.pod_labels.items())), cidr=c.cidr)
         for c in asked.clients
     )
-    yield from _rule("requests of `network.clients`", clients, ports)
+    yield from _caller("clients", "requests of `network.clients`", clients)
+
+
+def _caller(who: str, purpose: str, peers: tuple[Peer, ...]) -> Iterator[Policy]:
+    rules = tuple(_rule(purpose, peers, (Port(number=PORT),)))
+    if rules:
+        yield Policy(role=f"server-{who}", component="server", ingress=rules)
 
 
 def _rule(purpose: str, peers: tuple[Peer, ...], ports: tuple[Port, ...]) -> Iterator[Rule]:
@@ -130,7 +160,9 @@ def _group(names: Names) -> Policy:
 
 def _authentication(names: Names, settings: StackSettings) -> Policy:
     """Let the controller ask oauth2-proxy, which reads its issuer's keys."""
-    asker = _in_namespaces(_controller_namespaces(names, settings))
+    # A controller in the network of its node has no namespace that a policy sees.
+    addresses = tuple(Peer(cidr=c.cidr) for c in settings.network.clients if c.cidr is not None)
+    asker = (*_in_namespaces(_controller_namespaces(names, settings)), *addresses)
     ports = {_HTTPS, endpoint_port(settings.ingress.auth.issuer or "") or _HTTPS}
     issuer = Rule(
         purpose="keys of the issuer", peers=_outside(settings), ports=tuple(_tcp(sorted(ports)))
@@ -163,9 +195,11 @@ def _controller_namespaces(names: Names, settings: StackSettings) -> tuple[str, 
     asked, ingress = settings.network.ingress_namespaces, settings.ingress
     if asked is not None:
         return asked
-    # Most implementations of the Gateway API start their proxies beside the Gateway.
-    gateway = ingress.gateway if ingress.kind == "gateway" else None
-    return (gateway.namespace or names.namespace,) if gateway else ("traefik",)
+    if ingress.kind == "ingress" or ingress.gateway is None or ingress.answered_by == "traefik":
+        # For a Gateway, too, Traefik starts no proxies: it is one.
+        return ("traefik",)
+    # Istio, kgateway and NGINX Gateway Fabric start their proxies beside the Gateway.
+    return (ingress.gateway.namespace or names.namespace,)
 
 
 def _monitoring_namespaces(asked: Network) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ from planning.engine_args import KvCacheDtype
 from planning.memory import EngineSettings
 from settings.models import StackSettings
 
-_TAG_RELEASE = re.compile(r":v?(\d+\.\d+(?:\.\d+)?)(?![\d.])[^:/@]*(?:@|$)")
+_TAG_RELEASE = re.compile(r":v?(0\.\d+(?:\.\d+)?)(?![\d.])[^:/@]*(?:@|$)")
+"""Every release of vLLM begins with 0 so far. A larger first number is of another scheme, such as
+the year and month of NVIDIA's images (nvcr.io/nvidia/vllm:25.10-py3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def overrides_of(settings: StackSettings) -> Overrides:
 
 
 def image_release(image: str) -> str | None:
-    """Read the vLLM release that an image's tag begins with; None where it names none."""
+    """Read the vLLM release that an image's tag begins with; None where it can name none."""
     found = _TAG_RELEASE.search(image)
     return found[1] if found else None
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from catalog.flags import load_flags
+from catalog.flags import FlagList, load_flags
 from catalog.records import Model
-from planning.api_keys import api_key_args, api_key_mistakes
+from planning.api_keys import (
+    api_key_args,
+    api_key_mistakes,
+    api_key_warnings,
+    middleware_mistakes,
+)
 from planning.cache import CACHE_PATH
 from planning.download import ENCODINGS, ENCODINGS_VARIABLE, OFFLINE, has_download
 from planning.engine_args import EngineCommand, EngineRequest, engine_command
@@ -52,7 +57,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     command = engine_command(request, flags)
     mistakes = [
         *multi_node_mistakes(sized.nodes, settings),
-        *api_key_mistakes(settings.ingress.auth.kind, release),
+        *_key_mistakes(release, flags, settings),
         *map(_mistake, command.refusals),
     ]
     if mistakes:
@@ -127,6 +132,14 @@ def _secret_variables(settings: StackSettings, paths: dict[str, str]) -> tuple[S
     )
 
 
+def _key_mistakes(release: str, flags: FlagList, settings: StackSettings) -> tuple[Mistake, ...]:
+    kind = settings.ingress.auth.kind
+    return (
+        *api_key_mistakes(kind, release),
+        *middleware_mistakes(kind, settings.server_extra_args, flags),
+    )
+
+
 def _mistake(refusal: str) -> Mistake:
     """Read `key: wrong; rule; remedy`, where the rule may be missing."""
     key, _, rest = refusal.partition(": ")
@@ -143,4 +156,5 @@ def _warnings(
         for name, value in sorted(paths.items())
         if name in settings.extra_env
     )
-    return (*command.warnings, *kept)
+    keys = api_key_warnings(settings.ingress.auth.kind, settings.image)
+    return (*command.warnings, *kept, *keys)

@@ -163,6 +163,8 @@ def _http_interceptor(settings: Settings) -> Component:
             # The chart's 9090 is the scaler's here, where both share one address.
             "KEDA_HTTP_ADMIN_PORT": str(ports.interceptor_admin),
             "KEDA_HTTP_SHUTDOWN_DELAY": "0s",
+            # Of its own it has 300 s; so an answer of over 10 s shows that a route's limit holds.
+            "KEDA_HTTP_RESPONSE_HEADER_TIMEOUT": "10s",
             "OTEL_PROM_EXPORTER_PORT": str(ports.interceptor_metrics),
         },
         probe=HttpProbe(port=ports.interceptor_admin, path="/readyz"),

@@ -14,7 +14,11 @@ from settings.values import DnsLabel, DnsSubdomain, Section, Text
 Controller = Literal["traefik", "other"]
 
 ROUTER_TLS = "traefik.ingress.kubernetes.io/router.tls"
-"""Traefik's annotation for a router that answers on TLS alone."""
+"""Traefik's annotation for a router that answers on TLS alone, and how its options begin, each of
+which alone does the same (v3.7.9, pkg/provider/kubernetes/ingress/annotations.go)."""
+
+ROUTER_ENTRY_POINTS = "traefik.ingress.kubernetes.io/router.entrypoints"
+"""Traefik's annotation for the ports that a router answers on, which may have TLS by themselves."""
 
 
 class Tls(Section):
@@ -89,12 +93,8 @@ class Ingress(Section):
         return self.host or ("{app}.{namespace}.{domain}" if self.domain else None)
 
 
-_CERTIFICATE_ANNOTATIONS = {
-    ROUTER_TLS: "controller",
-    "cert-manager.io/issuer": "certManager",
-    "cert-manager.io/cluster-issuer": "certManager",
-}
-"""Annotations that change the scheme of the address, and the kind of `tls` that writes them."""
+_ISSUER_ANNOTATIONS = frozenset({"cert-manager.io/issuer", "cert-manager.io/cluster-issuer"})
+"""Annotations that the kind `certManager` writes."""
 
 
 def ingress_mistakes(ingress: Ingress) -> Iterator[Mistake]:
@@ -105,14 +105,28 @@ def ingress_mistakes(ingress: Ingress) -> Iterator[Mistake]:
     yield from _kind_mistakes(ingress)
     if ingress.tls:
         yield from _tls_mistakes(ingress.tls)
-    for key, kind in _CERTIFICATE_ANNOTATIONS.items():
-        if key in ingress.annotations:
+    yield from _annotation_mistakes(ingress)
+
+
+def _annotation_mistakes(ingress: Ingress) -> Iterator[Mistake]:
+    for key in ingress.annotations:
+        kind = _kind_of_tls(key, encrypted=ingress.tls is not None)
+        if kind is not None:
             yield Mistake(
                 key="ingress.annotations",
                 wrong=f"hold {key}",
                 rule="the scheme of the address that the stack puts out follows ingress.tls",
                 remedy=f"remove it, and set ingress.tls.kind to {kind}",
             )
+
+
+def _kind_of_tls(annotation: str, *, encrypted: bool) -> str | None:
+    """Give the kind of `tls` that stands for an annotation; None where it changes no scheme."""
+    # Traefik reads its annotations in any case (traefik/paerser v0.2.2, parser/labels_decode.go).
+    folded = annotation.lower()
+    if folded == ROUTER_TLS or (folded.startswith(ROUTER_TLS) and not encrypted):
+        return "controller"
+    return "certManager" if annotation in _ISSUER_ANNOTATIONS else None
 
 
 def _host_mistakes(ingress: Ingress) -> Iterator[Mistake]:

@@ -68,7 +68,8 @@ class Network(Section):
     enabled: bool = Field(default=True, description="NetworkPolicies for all pods of the app")
     ingress_namespaces: tuple[DnsLabel, ...] | None = Field(
         default=None,
-        description="of the ingress controller; default: `[traefik]`, or that of the Gateway",
+        description="of the ingress controller; default: `[traefik]`, or that of a Gateway which "
+        "Traefik does not serve",
     )
     monitoring_namespaces: tuple[DnsLabel, ...] | None = Field(
         default=None, description="which read `/metrics`; default: `[monitoring]`"

@@ -95,14 +95,18 @@ def where_in_clear(
 ) -> list[str]:
     """Where values stand in clear: objects but Secrets, state, stack file, output, logs, argv."""
     project = exposed.project
-    project.succeed("stack", "export")
+    exported = project.succeed("stack", "export")
     project.succeed("stack", "output", "--json")
     said = "".join(project.transcript)
     texts = {
         f"{item['kind']}/{item['metadata']['name']}": json.dumps(item)
         for item in found
         if item["kind"] != "Secret"
-    } | {"what pulumi said": said, "arguments of processes": "\n".join(exposed.arguments)}
+    } | {
+        "what pulumi said": said,
+        "stack export": exported,
+        "arguments of processes": "\n".join(exposed.arguments),
+    }
     searched = (project.folder, project.backend, exposed.sandbox.directory / "logs", *folders)
     places: list[str] = []
     for value in values:

@@ -8,6 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +21,10 @@ from tests.cluster.exposed import Exposed
 from tests.cluster.sandboxes import PATIENCE_SECONDS
 
 Headers = Mapping[str, str]
+
+_GATEWAY_ERRORS = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -87,6 +94,15 @@ def keys_read_by(exposed: Exposed, pod: dict[str, Any]) -> list[str]:
         return json.loads(Path(folder + file).read_text())["api-key"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call that got no answer of the server's: when it began and ended, and its status."""
+
+    began: float
+    ended: float
+    status: int
+
+
 class Clients:
     """Callers who never pause, while each pod that appears accepts what its own file holds.
 
@@ -95,15 +111,21 @@ class Clients:
 
     def __init__(self, exposed: Exposed, address: str, callers: Mapping[str, Headers]) -> None:
         self.statuses: dict[str, Counter[int]] = {name: Counter() for name in callers}
+        self.unanswered: dict[str, list[Call]] = {name: [] for name in callers}
         self.keys_of_pods: dict[str, list[str]] = {}
+        self._loading: dict[str, tuple[float, float]] = {}
         self._exposed, self._address, self._callers = exposed, address, callers
         self._ended = threading.Event()
 
     def call(self) -> None:
         while not self._ended.is_set():
             for name, headers in self._callers.items():
-                reply = self._exposed.ask(self._address, headers=headers)
-                self.statuses[name][reply.status] += 1
+                began = time.time()
+                status = self._exposed.ask(self._address, headers=headers).status
+                self.statuses[name][status] += 1
+                if status in _GATEWAY_ERRORS:
+                    call = Call(began=began, ended=time.time(), status=status)
+                    self.unanswered[name].append(call)
             time.sleep(0.02)
 
     def watch(self) -> None:
@@ -119,6 +141,23 @@ class Clients:
                 tell_stand_in(self._exposed, "/api-keys", address=address, keys=keys)
                 tell_stand_in(self._exposed, "/pods", address=address, loading=False)
                 self.keys_of_pods[uid] = keys
+                made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).timestamp()
+                self._loading[uid] = made, time.time()
+
+    def outages(self, name: str) -> list[Call]:
+        """Calls that got no answer though no pod was loading.
+
+        A simulated pod is ready as soon as it is there, where a real one is ready once it takes
+        connections; so a call is excused from when a pod was made until it was told its keys.
+        """
+        return [
+            call
+            for call in self.unanswered[name]
+            if call.status != HTTPStatus.BAD_GATEWAY
+            or not any(
+                made <= call.ended and call.began <= told for made, told in self._loading.values()
+            )
+        ]
 
     def until_let_in(self, *names: str) -> None:
         """Let them call until each of those named was answered many times."""

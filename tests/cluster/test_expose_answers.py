@@ -36,7 +36,8 @@ HIDDEN = (
     *("/ping", "/tokenize", "/invocations", "/v2/rerank", "/inference/v1"),
 )
 LONG_SECONDS = 65.0
-"""Beyond the 60 s that Traefik's entry point and many proxies have as a limit."""
+"""Beyond the 60 s that Traefik's entry point and many proxies have as a limit, and the 10 s of the
+sandbox's interceptor."""
 
 TEN_MINUTES = 600
 

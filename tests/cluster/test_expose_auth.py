@@ -32,12 +32,15 @@ PASSWORD = "not-a-real-password"
 PASSWORD_HASH = "$2y$05$NotARealSaltButLongEnOpynt/70K81AhyTaLtbFfafzBeg/Hzp."
 CLIENT_SECRET = "not-a-real-client-secret"
 OWN = f"{NAMESPACE}-vllm-authentication@kubernetescrd"
-MIDDLEWARE_OF_OTHERS = f"""\
+MIDDLEWARES_OF_OTHERS = "---".join(
+    f"""
 apiVersion: traefik.io/v1alpha1
 kind: Middleware
-metadata: {{name: login, namespace: {NAMESPACE}}}
+metadata: {{name: {name}, namespace: {NAMESPACE}}}
 spec: {{forwardAuth: {{address: "{ADDRESS}/others"}}}}
 """
+    for name in ("login", "login.v2")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +152,7 @@ def stack(
         made.configure(cache={"storage": "none"}, autoscaling={"enabled": False})
         made.project.succeed("config", "set", "--secret", "huggingFaceToken", given=TOKEN)
         made.up(ingress={"host": HOST})
-        full_sandbox.apply(MIDDLEWARE_OF_OTHERS)
+        full_sandbox.apply(MIDDLEWARES_OF_OTHERS)
         yield made
 
 
@@ -162,8 +165,19 @@ def test_without_authentication_the_token_stands_in_its_secret_alone(stack: Expo
     # What does stand in clear is found.
     show(HOST, stack.arguments)
     places = closed.where_in_clear(stack, {HOST}, found)
-    shown = {"Ingress/vllm", "what pulumi said", "arguments of processes"}
+    shown = {"Ingress/vllm", "what pulumi said", "stack export", "arguments of processes"}
     assert shown | {str(stack.project.stack_file)} <= {*places}
+    state = [place for place in places if Path(place).is_relative_to(stack.project.backend)]
+    assert any(place.endswith(".json") for place in state), state
+
+
+def test_a_middleware_whose_name_traefik_changes_lets_nobody_pass_by(
+    stack: Exposed, issuers: tuple[Issuer, Issuer]
+) -> None:
+    named = {"kind": "middleware", "middlewares": [{"name": "login.v2"}]}
+    stack.up(ingress={"host": HOST, "auth": named})
+    admitted, refused = callers("middleware", *issuers)
+    expect_door(stack, f"http://{HOST}", admitted, refused)
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -30,6 +30,7 @@ ADDRESS = f"http://{HOST}"
 PASSWORD, CHANGED = "not-a-real-password", "another-password-that-is-not-real"
 CLIENT_SECRET = "not-a-real-client-secret"
 CURRENT, PREVIOUS = "not-a-real-key-but-long-enough", "neither-is-this-one-a-real-key"
+TOKEN = "hf_NotARealTokenButLongEnough"
 GROUP = "cn=llm,ou=apps"
 
 
@@ -59,6 +60,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
 @pytest.fixture(scope="module")
 def stack(full_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposed]:
     with exposed_stack(full_sandbox, tmp_path_factory.mktemp("existing"), NAMESPACE) as made:
+        made.project.succeed("config", "set", "--secret", "huggingFaceToken", given=TOKEN)
         made.up(
             cache={"storage": "none"}, autoscaling={"enabled": True}, ingress={"enabled": False}
         )
@@ -145,6 +147,7 @@ def test_callers_are_asked_all_the_while_that_keys_take_the_place_of_passwords(
 
 def test_what_secrets_that_exist_hold_stands_nowhere_else(stack: Exposed) -> None:
     found = closed.objects(stack)
-    values = {CLIENT_SECRET, CURRENT, PREVIOUS, PASSWORD, CHANGED, users(CHANGED).strip()}
+    assert TOKEN in closed.hidden_values(found)
+    values = {CLIENT_SECRET, CURRENT, PREVIOUS, PASSWORD, CHANGED, users(CHANGED).strip(), TOKEN}
     # `kubectl apply` writes what it was given into an annotation of the Secret itself.
     assert closed.where_in_clear(stack, values, found) == []

@@ -25,6 +25,7 @@ HOST = "keys.example.com"
 ADDRESS = f"http://{HOST}"
 INGRESS = {"host": HOST, "auth": "apiKey"}
 NEW = "not-a-real-key-but-long-enough"
+TOKEN = "hf_NotARealTokenButLongEnough"
 STORE = {"store": "vault", "storeKind": "ClusterSecretStore", "key": "models", "property": "hf"}
 
 
@@ -100,6 +101,9 @@ def test_keys_change_in_three_rolls_that_refuse_no_client_who_follows(
     uid = closed.get(stack, "deployment", "vllm")["metadata"]["uid"]
     # By itself: the interceptor answers 404 from the end of its route until Traefik turns away.
     stack.up(autoscaling={"enabled": False})
+    # With a new pod first; where the pool has no room for it, a roll is an outage by design.
+    strategy = closed.get(stack, "deployment", "vllm")["spec"]["strategy"]
+    assert strategy["rollingUpdate"]["maxUnavailable"] == 0
     pod = only_server_pod(stack)
     wait_until_alone(stack, ADDRESS, bearer(generated), pod)
     read = [secret_read_by(pod)]
@@ -126,6 +130,7 @@ def test_keys_change_in_three_rolls_that_refuse_no_client_who_follows(
         for key, statuses in clients.statuses.items():
             # 502: a pod that has not been told its keys yet, where a real one is not ready.
             assert set(statuses) <= {200, 502}, (key, statuses)
+            assert clients.outages(key) == []
     assert len(set(read)) == len(read)
     assert closed.get(stack, "deployment", "vllm")["metadata"]["uid"] == uid
     wait_until_alone(stack, ADDRESS, bearer(NEW), pod)
@@ -135,10 +140,13 @@ def test_keys_change_in_three_rolls_that_refuse_no_client_who_follows(
 def test_given_keys_stand_in_secrets_alone_and_stay_where_none_are_given_any_more(
     stack: Exposed, generated: str
 ) -> None:
+    # Beside a token of the model's, which the same pod reads from a Secret of its own.
+    closed.remove(stack, "huggingFaceTokenExternal")
+    closed.deploy(stack, {"huggingFaceToken": TOKEN})
     found = closed.objects(stack)
     hidden = closed.hidden_values(found)
     assert closed.made(found) == {CLIENT_KEY}
-    assert NEW in hidden
+    assert {NEW, TOKEN} <= hidden
     closed.expect_no_changes(stack)
     closed.remove(stack, "apiKeys")
     stack.up()

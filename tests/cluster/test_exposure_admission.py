@@ -129,6 +129,29 @@ def test_what_the_cluster_holds_is_not_warned_of(exposed: Exposed) -> None:
     assert "ingress.tls" not in said
 
 
+def test_a_class_of_traefiks_name_that_another_answers_for_is_refused_with_middlewares(
+    exposed: Exposed,
+) -> None:
+    """Another controller would ignore them, and let everybody in."""
+    misnamed = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": "traefik-misnamed"},
+        "spec": {"controller": "k8s.io/ingress-nginx"},
+    }
+    exposed.sandbox.apply(json.dumps(misnamed))
+    way = {"host": HOST, "className": "traefik-misnamed", "auth": PASSED}
+    exposed.configure(ingress=way)
+    refused = exposed.project.run("preview")
+    assert refused.returncode != 0
+    said = refused.stdout + refused.stderr
+    assert "ingress.className: traefik-misnamed is a class of k8s.io/ingress-nginx" in said
+    exposed.configure(ingress=way | {"controller": "traefik"})
+    assert "ingress.controller: traefik, but the IngressClass" in exposed.project.succeed("preview")
+    exposed.configure(ingress=way | {"auth": "apiKey"})
+    assert "traefik-misnamed is" not in exposed.project.succeed("preview")
+
+
 def test_a_gateway_that_keeps_to_its_own_namespace_is_warned_of(exposed: Exposed) -> None:
     listener = {"name": "web", "protocol": "HTTP", "port": 80}
     gateway = {

@@ -55,7 +55,14 @@ def test_policies_stay_as_they_were_asked_for_and_an_absent_namespace_is_said_on
     # Pulumi says each warning as it comes, and again at the end.
     assert project.up().partition("Diagnostics:")[2].count(MISSED) == 1
     listed = sandbox.kubectl_json("get", "networkpolicies", f"--namespace={NAMESPACE}")["items"]
-    assert {policy["metadata"]["name"] for policy in listed} == {"vllm-default", "vllm-server"}
+    roles = (
+        "default",
+        "server-controller",
+        "server-monitoring",
+        "server-clients",
+        "server-download",
+    )
+    assert {policy["metadata"]["name"] for policy in listed} == {f"vllm-{role}" for role in roles}
     # As the API server defaults and rewrites them, they differ in nothing.
     project.expect_no_changes()
     project.succeed("refresh", "--yes", "--skip-preview")

@@ -1,6 +1,7 @@
 """Autoscaling and routing by the real KEDA, HTTP add-on and Traefik."""
 
 import http.client
+import json
 import time
 from collections.abc import Iterator
 
@@ -131,3 +132,23 @@ def test_requests_from_this_machine_pass_traefik_and_the_interceptor_and_scale_t
     while app.kubectl("get", "deployment", "vllm", "--namespace=llm", replicas) != "2":
         assert time.monotonic() < deadline
         assert [ask(ports.ingress) for _ in range(50)] == [200] * 50
+
+
+def test_where_a_route_has_no_limit_the_interceptor_gives_an_answer_ten_seconds(
+    app: Sandbox,
+) -> None:
+    """So an answer that takes longer shows that the limit of its own route holds."""
+    port = Ports.counted_from(app.port_base).ingress
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (status := ask(port)) != 200:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
+    assert [chat_status(port, seconds) for seconds in (1, 15)] == [200, 504]
+
+
+def chat_status(port: int, seconds: int) -> int:
+    """The status of a chat completion whose answer takes so long."""
+    headers = {"Host": HOST, "Content-Type": "application/json", "X-Stand-In-Seconds": f"{seconds}"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    connection.request("POST", "/v1/chat/completions", json.dumps({"model": "any"}), headers)
+    return connection.getresponse().status

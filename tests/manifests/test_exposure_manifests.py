@@ -106,6 +106,31 @@ def test_an_ingress_names_its_middlewares_as_traefik_does_and_the_users_own_come
     )
 
 
+@pytest.mark.parametrize(
+    ("namespace", "name", "called"),
+    [
+        ("llm", "login.v2", "llm-login-v2"),
+        ("team--a", "login", "team-a-login"),
+        ("llm", "my--app-authentication", "llm-my-app-authentication"),
+        ("a--b", "c.-d", "a-b-c-d"),
+    ],
+)
+def test_a_middleware_has_the_name_that_traefik_keeps_it_under(
+    namespace: str, name: str, called: str
+) -> None:
+    """Of a run of other characters than letters and digits, Traefik makes one '-'."""
+    reference = MiddlewareReference(namespace=namespace, name=name)
+    assert annotations_of({}, reference)[MIDDLEWARES] == f"{called}@kubernetescrd"
+
+
+def test_another_spelling_of_the_users_takes_no_middleware_away() -> None:
+    """Traefik reads annotations in any case, and of two that it takes for one only the last."""
+    other = MIDDLEWARES.replace("middlewares", "Middlewares")
+    written = annotations_of({"annotations": {other: "default-compress@file"}}, AUTH)
+    assert written[MIDDLEWARES] == "llm-vllm-auth@kubernetescrd,default-compress@file"
+    assert other not in written
+
+
 def test_an_httproute_names_its_middlewares_as_filters_in_their_order() -> None:
     assert "filters" not in route_with().spec["rules"][0]
     second = MiddlewareReference(namespace="llm", name="vllm-limit")

@@ -57,7 +57,24 @@ KINDS: dict[str, dict[str, Any]] = {
             "gateway": {"name": "public", "namespace": "gateways"},
         },
     },
+    "gateway of Traefik": {
+        **PLAIN,
+        "ingress": {
+            "host": "llm.example.com",
+            "kind": "gateway",
+            "controller": "traefik",
+            "gateway": {"name": "public", "namespace": "gateways"},
+        },
+    },
     "tokens": {**AUTOSCALED, "ingress": TOKENS},
+    "tokens by address": {
+        **PLAIN,
+        "ingress": TOKENS,
+        "network": {
+            "ingressNamespaces": [],
+            "clients": [{"cidr": "192.0.2.0/24"}, {"namespace": "research"}],
+        },
+    },
     "elsewhere": {
         **PLAIN,
         "extraEnv": {"HF_ENDPOINT": "https://mirror.example.com:8443"},
@@ -105,6 +122,14 @@ OPEN = {
     ),
     "closed": pairs(NAMES, FILES),
     "gateway": pairs(NAMES, FILES, ("gateway prometheus", SERVERS, "TCP/8000")),
+    "gateway of Traefik": pairs(NAMES, FILES, ("controller prometheus", SERVERS, "TCP/8000")),
+    "tokens by address": pairs(
+        (f"{SERVERS} download authentication", "dns", "TCP/53 UDP/53"),
+        FILES,
+        ("office prometheus notebook colleague", SERVERS, "TCP/8000"),
+        ("office", "authentication", "TCP/4180"),
+        ("authentication", ANYBODY, "TCP/443 TCP/8443"),
+    ),
     "tokens": pairs(
         (f"{SERVERS} download authentication", "dns", "TCP/53 UDP/53"),
         FILES,

@@ -32,7 +32,10 @@ HOSTS = st.one_of(
     st.sampled_from(["{app}.example.com", "{app}.{namespace}.{domain}", "LLM.example.com"]),
 )
 DOMAINS = st.sampled_from([None, "example.com", "Example.org", "{stack}.localhost", "10", ""])
-NAMES = st.from_regex(r"\A[a-z]([-a-z0-9]{0,30}[a-z0-9])?\Z")
+NAMES = st.one_of(st.from_regex(r"\A[a-z]([-a-z0-9]{0,38}[a-z0-9])?\Z"), st.just("a" * 40))
+NAMESPACES = st.one_of(
+    st.just("llm"), st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z"), st.just("n" * 63)
+)
 STACKS = st.sampled_from(["dev", "Prod", "team-a", "my_stack", "a.b"])
 TLS = st.sampled_from(
     [
@@ -53,11 +56,34 @@ KINDS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 
 
+TRAEFIK = "traefik.ingress.kubernetes.io/router."
+ANNOTATIONS = st.dictionaries(
+    st.sampled_from(
+        [
+            *(TRAEFIK + option for option in ("tls", "TLS", "tls.certresolver", "tls.options")),
+            *(TRAEFIK + option for option in ("Tls.domains.0.main", "priority", "entryPoints")),
+            *("cert-manager.io/issuer", "cert-manager.io/cluster-issuer"),
+            "external-dns.alpha.kubernetes.io/ttl",
+        ]
+    ),
+    st.sampled_from(["true", "false", "acme", "60"]),
+    max_size=2,
+)
+
+
+WITH_VALUES: tuple[tuple[str, st.SearchStrategy[Any]], ...] = (
+    ("host", HOSTS),
+    ("domain", DOMAINS),
+    ("tls", TLS),
+    ("annotations", ANNOTATIONS),
+)
+
+
 @st.composite
 def ingresses(draw: st.DrawFn) -> dict[str, Any]:
     """The keys of `ingress`, right or wrong."""
     asked: dict[str, Any] = {"enabled": True, **draw(KINDS)}
-    for key, values in (("host", HOSTS), ("domain", DOMAINS), ("tls", TLS)):
+    for key, values in WITH_VALUES:
         value: object = draw(values)
         if value is not None:
             asked[key] = value
@@ -68,13 +94,20 @@ def served(plan: Plan) -> tuple[str, str, str]:
     """Scheme, host and path of the object that goes to the cluster."""
     match plan.ingress:
         case IngressExposure():
-            spec: Any = ingress_args(plan, plan.ingress).spec
+            made: Any = ingress_args(plan, plan.ingress)
+            spec = made.spec
             (rule,) = spec.rules
             (path,) = rule.http.paths
             if spec.tls:
                 (tls,) = spec.tls
                 assert tls.hosts == [rule.host]
-            return "https" if spec.tls else "http", rule.host, path.path
+            encrypted = bool(spec.tls)
+            if spec.ingress_class_name.startswith("traefik"):
+                # For Traefik a router with any option of TLS is one of TLS, and no other is.
+                annotations: dict[str, str] = made.metadata.annotations
+                options = {key.lower() for key in annotations if annotations[key] != "false"}
+                encrypted = any(key.startswith(f"{TRAEFIK}tls") for key in options)
+            return "https" if encrypted else "http", rule.host, path.path
         case GatewayExposure():
             route = gateway_resources(plan, plan.ingress)[-1].spec
             (rule,), (host,) = route["rules"], route["hostnames"]
@@ -86,13 +119,19 @@ def served(plan: Plan) -> tuple[str, str, str]:
 
 
 @unhurried
-@given(ingresses(), NAMES, STACKS, st.booleans())
-@example({"enabled": True, "host": "{app}.example.com"}, "vllm", "dev", False)
+@given(ingresses(), NAMES, NAMESPACES, STACKS, st.booleans())
+@example({"enabled": True, "host": "{app}.example.com"}, "vllm", "llm", "dev", False)
+@example({"enabled": True, "domain": "example.com"}, "a" * 40, "n" * 63, "dev", True)
+@example(
+    {"enabled": True, "host": "a.example.com", "annotations": {f"{TRAEFIK}tls.options": "x"}},
+    *("vllm", "llm", "dev", False),
+)
 def test_every_address_in_the_outputs_is_valid_lower_case_and_what_the_object_serves(
-    ingress: dict[str, Any], name: str, stack: str, scaled: bool
+    ingress: dict[str, Any], name: str, namespace: str, stack: str, scaled: bool
 ) -> None:
     keys: dict[str, Any] = {
         "name": name,
+        "namespace": {"name": namespace},
         "autoscaling": {"enabled": scaled, "maxReplicas": 1},
         "revision": "0" * 40,
     }
@@ -110,6 +149,10 @@ def test_every_address_in_the_outputs_is_valid_lower_case_and_what_the_object_se
     assert outputs["appHost"] == f"{scheme}://{host}"
     assert outputs["apiBaseUrl"] == f"{scheme}://{host}{path}"
     assert str(outputs["chatCompletionsUrl"]).startswith(f"{scheme}://{host}{path}/")
+    # By a port of another scheme, Traefik would answer otherwise than the object says.
+    of_an_ingress = isinstance(plan.ingress, IngressExposure)
+    named = of_an_ingress and f"{TRAEFIK}entryPoints" in ingress.get("annotations", {})
+    assert any("entrypoints" in warning for warning in plan.warnings) == named
     for key in ("appHost", "apiBaseUrl", "chatCompletionsUrl", "internalUrl"):
         assert_is_an_address(str(outputs[key]))
 

@@ -186,6 +186,39 @@ def test_an_old_gpu_whose_image_logs_the_keys_is_refused_at_preview() -> None:
     assert only(caught.value.mistakes).key == "ingress.auth"
 
 
+@pytest.mark.parametrize(
+    ("image", "warned"),
+    [
+        ("nvcr.io/nvidia/vllm:25.10-py3", True),
+        (f"vllm/vllm-openai@sha256:{'0' * 64}", True),
+        ("vllm/vllm-openai:v0.31.0", False),
+        (f"vllm/vllm-openai:v0.31.0@sha256:{'0' * 64}", False),
+        (None, False),
+    ],
+)
+def test_keys_for_an_image_of_an_unknown_release_are_warned_of(
+    image: str | None, warned: bool
+) -> None:
+    def warnings(auth: str) -> list[str]:
+        found = planned([preset("l4")], ingress=HOST | {"auth": auth}, image=image).warnings
+        return [text for text in found if "writes the keys into its log" in text]
+
+    assert len(warnings("apiKey")) == warned
+    assert warnings("none") == []
+
+
+@pytest.mark.parametrize("flag", ["--middleware", "--middle", "--middleware=mine.Own"])
+def test_code_that_runs_before_the_check_of_keys_is_refused_with_keys_alone(flag: str) -> None:
+    extra = [flag] if "=" in flag else [flag, "mine.Own"]
+    with pytest.raises(PlanError) as caught:
+        planned([preset("l4")], ingress=HOST | {"auth": "apiKey"}, serverExtraArgs=extra)
+    mistake = only(caught.value.mistakes)
+    assert (mistake.key, "--middleware" in mistake.wrong) == ("serverExtraArgs", True)
+    assert "mine" not in str(mistake)
+    for auth in ("none", FORWARD):
+        planned([preset("l4")], ingress=HOST | {"auth": auth}, serverExtraArgs=extra)
+
+
 def test_only_an_open_way_in_is_warned_of() -> None:
     def warned(auth: object) -> bool:
         return any(text.startswith("ingress.auth") for text in plan(auth).warnings)

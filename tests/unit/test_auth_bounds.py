@@ -83,3 +83,61 @@ def test_what_passes_by_the_interceptor_is_warned_of(
     assert warned is None or warned in found[0]
     closed = planned([preset("l4")], ingress=way | {"enabled": False}, **keys)
     assert not [text for text in closed.warnings if text.startswith("ingress.auth")]
+
+
+@pytest.mark.parametrize("kind", ["basic", "oidc", "forwardAuth", "middleware"])
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_kind_that_holds_at_the_way_in_alone_says_where_it_does_not(
+    kind: str, enabled: bool, closed: bool
+) -> None:
+    auths = {
+        "basic": {"kind": "basic", "secretName": "users"},
+        "oidc": OIDC | {"secretName": "client"},
+        "forwardAuth": FORWARD,
+        "middleware": {"kind": "middleware", "middlewares": [{"name": "login"}]},
+    }
+    way = HOST | {"auth": auths[kind], "enabled": enabled}
+    warnings = planned([preset("l4")], ingress=way, network={"enabled": closed}).warnings
+    passed_by = [text for text in warnings if text.startswith("network.enabled: false")]
+    without_effect = [text for text in warnings if text.startswith("ingress.enabled: false")]
+    assert len(passed_by) == (enabled and not closed)
+    assert len(without_effect) == (not enabled)
+    assert all(f"ingress.auth {kind}" in text for text in passed_by + without_effect)
+
+
+@pytest.mark.parametrize("auth", ["none", "apiKey"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_keys_that_the_server_checks_hold_without_policies_and_without_a_way_in(
+    auth: str, enabled: bool
+) -> None:
+    way = HOST | {"auth": auth, "enabled": enabled}
+    warnings = planned([preset("l4")], ingress=way, network={"enabled": False}).warnings
+    keys = ("network.enabled: false", "ingress.enabled: false")
+    assert not [text for text in warnings if text.startswith(keys)]
+
+
+@pytest.mark.parametrize(
+    ("query", "refused"),
+    [
+        ("token=correct-horse", True),
+        ("tenant=llm&api_key=correct-horse", True),
+        ("tenant=llm&client-secret=correct-horse", True),
+        ("X-Amz-Signature=correct-horse", True),
+        ("as=hf_correcthorsebatterystaple", True),
+        ("tenant=llm", False),
+        ("redirect=false&keys=", False),
+    ],
+)
+def test_an_address_with_a_secret_in_its_query_is_refused_and_not_repeated(
+    query: str, refused: bool
+) -> None:
+    auth = FORWARD | {"address": f"https://login.example.com/verify?{query}"}
+    if not refused:
+        planned([preset("l4")], ingress=HOST | {"auth": auth})
+        return
+    with pytest.raises(PlanError) as caught:
+        planned([preset("l4")], ingress=HOST | {"auth": auth})
+    mistake = only(caught.value.mistakes)
+    assert mistake.key == "ingress.auth.address"
+    assert "correct" not in str(mistake)

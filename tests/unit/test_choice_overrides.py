@@ -86,6 +86,9 @@ def test_forcing_is_not_advised_where_even_the_weights_are_too_large() -> None:
         ("registry.example.com:5000/vllm:0.33", "0.33"),
         (f"vllm/vllm-openai:v0.31.0@sha256:{'0' * 64}", "0.31.0"),
         ("example/vllm:nightly", None),
+        ("nvcr.io/nvidia/vllm:25.10-py3", None),
+        ("example/vllm:v1.4.2", None),
+        ("rocm/vllm:rocm7.0_vllm_0.11.0", None),
         (f"vllm/vllm-openai@sha256:{'0' * 64}", None),
     ],
 )

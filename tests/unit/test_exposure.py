@@ -255,6 +255,19 @@ def test_an_httproute_passes_middlewares_of_its_own_namespace_alone() -> None:
     assert "'login' is in the namespace edge" in mistake.wrong
 
 
+@pytest.mark.parametrize("name", ["login.v2", "my--app-authentication"])
+def test_a_middleware_that_traefik_keeps_under_another_name_is_refused_behind_a_gateway(
+    name: str,
+) -> None:
+    renamed = MiddlewareReference(namespace="llm", name=name)
+    assert exposed({}, renamed).middlewares == (renamed,)
+    with pytest.raises(PlanError) as raised:
+        by_gateway({}, AUTH, renamed)
+    (mistake,) = raised.value.mistakes
+    assert f"'{name}'" in mistake.wrong
+    assert "set ingress.kind to ingress" in mistake.remedy
+
+
 @pytest.mark.parametrize(
     ("asked", "keys"),
     [

@@ -152,6 +152,16 @@ def test_a_flag_that_takes_the_server_off_its_planned_port_is_refused(flag: str)
     assert flag in review(flag, *value).refusals[0]
 
 
+@pytest.mark.parametrize("root", ["/", "/v", "/v1", "/models"])
+@pytest.mark.parametrize("flag", ["--root-path", "--root_path", "--root"])
+def test_a_root_path_which_hides_the_api_from_the_check_of_keys_is_refused(
+    flag: str, root: str
+) -> None:
+    (refusal,) = review(flag, root).refusals
+    assert "sets --root-path" in refusal
+    assert "API key" in refusal
+
+
 words = st.text("abcdefgh-_=.{}\"' 019", max_size=12)
 
 

@@ -13,6 +13,25 @@ from settings.network import Network, endpoint_port, network_mistakes
 from settings.parse import parse
 from tests.choices import planned, preset
 
+SHARED = {"cache": {"accessMode": "ReadWriteMany"}}
+CALLED: dict[str, dict[str, Any]] = {
+    "ingress": {"ingress": {"host": "llm.example.com"}},
+    "gateway": {
+        "ingress": {
+            "host": "llm.example.com",
+            "kind": "gateway",
+            "gateway": {"name": "public", "namespace": "edge"},
+        }
+    },
+    "oidc": {
+        "ingress": {
+            "host": "llm.example.com",
+            "auth": {"kind": "oidc", "issuer": "https://login.example.com", "clientId": "llm"},
+        }
+    },
+    "inside": {"network": {"clients": [{"namespace": "lab"}, {"cidr": "192.0.2.0/24"}]}},
+}
+
 
 def network(**keys: Any) -> NetworkPlan:
     plan = planned([preset("l4")], **keys).network
@@ -103,6 +122,44 @@ def test_a_server_that_nobody_may_call_is_warned_of(keys: dict[str, Any], warned
     assert len(found) == warned
 
 
+BEHIND_A_GATEWAY: dict[str, Any] = {"ingress": CALLED["gateway"]["ingress"]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "warned"),
+    [
+        ({}, True),
+        ({"network": {"ingressNamespaces": ["envoy-gateway-system"]}}, False),
+        ({"network": {"enabled": False}}, False),
+        ({"ingress": {"controller": "traefik"}}, False),
+        ({"ingress": {"enabled": False}}, False),
+        ({"autoscaling": {"enabled": True}, **SHARED}, False),
+    ],
+)
+def test_where_the_proxies_of_a_gateway_run_is_asked_for_once(
+    keys: dict[str, Any], warned: bool
+) -> None:
+    ingress = BEHIND_A_GATEWAY["ingress"] | keys.get("ingress", {})
+    plan = planned([preset("l4")], **(keys | {"ingress": ingress}))
+    found = [text for text in plan.warnings if text.startswith("network.ingressNamespaces")]
+    assert len(found) == warned
+
+
+def test_a_gateway_is_called_from_where_its_proxies_run() -> None:
+    def callers(**ingress: str) -> list[str | None]:
+        keys = {"ingress": BEHIND_A_GATEWAY["ingress"] | ingress}
+        return [peer.namespace for peer in policy("server-controller", **keys).ingress[0].peers]
+
+    assert callers() == ["edge"]
+    assert callers(controller="traefik") == ["traefik"]
+
+
+def test_oauth2_proxy_is_asked_by_a_controller_that_has_addresses_alone() -> None:
+    asked = {"ingressNamespaces": [], "clients": [{"cidr": "192.0.2.0/24"}, {"namespace": "lab"}]}
+    (rule,) = policy("authentication", **CALLED["oidc"], network=asked).ingress
+    assert [(peer.namespace, peer.cidr) for peer in rule.peers] == [(None, "192.0.2.0/24")]
+
+
 def test_addresses_have_no_labels() -> None:
     (mistake,) = mistakes(clients=[{"cidr": "192.0.2.0/24", "podLabels": {"app": "notebook"}}])
     assert mistake.key == "network.clients[0].podLabels"
@@ -116,11 +173,42 @@ def test_a_range_of_addresses_that_the_api_server_would_not_take_is_refused(cidr
 
 
 def test_only_a_server_that_downloads_by_itself_gets_out() -> None:
-    assert policy("server").egress == ()
+    def getting_out(**keys: Any) -> list[tuple[str, str]]:
+        return [
+            (found.component or "every pod", rule.purpose)
+            for found in network(**keys).policies
+            for rule in found.egress
+        ]
+
+    names, files = ("every pod", "names"), "the model's files"
+    assert getting_out() == [names, ("download", files)]
     for storage in ({"storage": "none"}, {"storage": "hostPath", "path": "/models"}):
-        roles = [found.role for found in network(cache=storage).policies]
-        assert roles == ["default", "server"]
-        assert policy("server", cache=storage).egress[0].purpose == "the model's files"
+        assert getting_out(cache=storage) == [names, ("server", files)]
+
+
+@pytest.mark.parametrize("called", CALLED)
+def test_autoscaling_changes_no_policy_that_is_there_before_and_after(called: str) -> None:
+    """Pulumi makes what is new first, and deletes what is gone after everything else."""
+    off, on = (
+        {found.role: found for found in network(**CALLED[called], **SHARED, **scaling).policies}
+        for scaling in ({}, {"autoscaling": {"enabled": True}})
+    )
+    kept = off.keys() & on.keys()
+    assert {role: off[role] for role in kept} == {role: on[role] for role in kept}
+    assert on.keys() - off.keys() == {"server-interceptor"}
+    gone = off.keys() - on.keys()
+    assert gone == ({"server-controller"} if called != "inside" else frozenset())
+
+
+@pytest.mark.parametrize("storage", [{"storage": "none"}, {"storage": "hostPath", "path": "/m"}])
+def test_another_cache_changes_no_policy_that_is_there_before_and_after(
+    storage: dict[str, str],
+) -> None:
+    before, after = (
+        {found.role: found for found in network(cache=cache).policies} for cache in ({}, storage)
+    )
+    kept = before.keys() & after.keys()
+    assert {role: before[role] for role in kept} == {role: after[role] for role in kept}
 
 
 def test_the_namespace_that_the_stack_makes_is_not_missed() -> None:

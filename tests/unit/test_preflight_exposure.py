@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cluster.exposure import gateway_warnings, host_warnings
+from cluster.exposure import class_mistakes, class_warnings, gateway_warnings, host_warnings
 from cluster.observed import ObservedListener
 from cluster.observed_routes import ObservedRoute
-from planning.exposure import GatewayExposure
+from planning.exposure import GatewayExposure, IngressExposure
 from planning.plan import Plan
 from tests.choices import planned, preset
 
@@ -117,3 +117,32 @@ def test_only_the_named_listener_counts() -> None:
     assert warnings([HTTP, HTTPS], tls=tls, gateway=named) == []
     (warning,) = warnings([HTTP], tls=tls, gateway=named)
     assert "has no HTTPS listener of the name websecure" in warning
+
+
+LOGIN = {"kind": "forwardAuth", "address": "https://login.example.com/verify"}
+
+
+@pytest.mark.parametrize(
+    ("ingress", "controller", "refused", "warned"),
+    [
+        ({"auth": LOGIN}, "traefik.io/ingress-controller", False, None),
+        ({"auth": LOGIN}, "k8s.io/ingress-nginx", True, None),
+        ({"auth": LOGIN}, "", True, None),
+        ({"auth": LOGIN}, None, False, "there is no IngressClass traefik"),
+        ({"auth": LOGIN, "className": "traefik-internal"}, "k8s.io/ingress-nginx", True, None),
+        ({"auth": LOGIN, "controller": "traefik"}, "k8s.io/ingress-nginx", False, "is ignored"),
+        ({"auth": LOGIN, "controller": "traefik"}, "traefik.io/ingress-controller", False, None),
+        ({"auth": "apiKey"}, "k8s.io/ingress-nginx", False, None),
+        ({}, "k8s.io/ingress-nginx", False, None),
+    ],
+)
+def test_middlewares_need_a_class_that_traefik_answers_for(
+    ingress: dict[str, Any], controller: str | None, refused: bool, warned: str | None
+) -> None:
+    found = exposed(ingress).ingress
+    assert isinstance(found, IngressExposure)
+    mistakes = list(class_mistakes(found, controller))
+    assert [mistake.key for mistake in mistakes] == (["ingress.className"] if refused else [])
+    warnings = list(class_warnings(found, controller))
+    assert len(warnings) == (0 if warned is None else 1)
+    assert warned is None or warned in warnings[0]
