@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from planning.errors import PlanError
 from planning.exposure import MiddlewareReference
-from planning.extra_args import looks_secret
 from planning.names import Names
 from settings.auth import ANY_CONTROLLER, AuthKind
 from settings.auth import Auth as AuthSettings
 from settings.autoscaling import Autoscaling
+from settings.credentials import looks_secret
 from settings.mistakes import Mistake
 from settings.models import StackSettings
 

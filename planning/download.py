@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from planning.names import Pairs
 from planning.plan import HeldPlacement, Plan, Toleration
 from planning.rollout import download_seconds, image_seconds
+from planning.transfer import is_for_transfers
 from settings.cache import Storage
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
@@ -35,7 +36,6 @@ SLACK = 2
 KEPT_SECONDS = 300
 """A Job that ends at its deadline loses its pod, and with it the reason; Pulumi gives up before."""
 
-_TRANSFER_VARIABLES = ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE")
 _NAME = 36
 """Longest part of the app's name: with "-download-", 8 digits of the key and the 9 characters that
 Pulumi adds, a Job's name has 63 characters, as its pods' labels demand."""
@@ -180,10 +180,5 @@ def _environment(plan: Plan) -> Pairs:
     return tuple(
         (name, value)
         for name, value in plan.server.env
-        if name not in OFFLINE
-        and (
-            name.startswith("HF_")
-            or name in ("HOME", *_TRANSFER_VARIABLES)
-            or name.lower().endswith("_proxy")
-        )
+        if name not in OFFLINE and is_for_transfers(name)
     )

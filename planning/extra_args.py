@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from catalog.flags import FlagList, is_option, option_name
+from settings.credentials import looks_secret
 
 _KEY: Final = "serverExtraArgs"
 
@@ -70,16 +71,6 @@ _SECRET_FLAGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-# Published token prefixes: Hugging Face, OpenAI style, AWS, GitHub, GitLab, Slack, JWT, PEM.
-_SECRET_VALUE: Final = re.compile(
-    r"(?:^|=)hf_\w+$|\bhf_[A-Za-z0-9]{16,}|\bsk-[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bgh[opsru]_\w{20,}"
-    r"|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bxox[abp]-[\w-]{10,}|\beyJ[\w-]+\.eyJ|-----BEGIN "
-)
-_SECRET_FIELD: Final = re.compile(
-    r"(?:^|[.\"'])(?:api_?key|password|secret(?:_access)?_?key|(?:hf|auth|access)_?token)[\"']?\s*(?:[:=]|$)",
-    re.IGNORECASE,
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedArgs:
@@ -138,11 +129,6 @@ def named_flags(extra: Sequence[str], flags: FlagList) -> frozenset[str]:
 def is_owned(flag: str) -> bool:
     """Tell whether only the plan may set a flag, given in its canonical long spelling."""
     return flag in _OWNED
-
-
-def looks_secret(text: str) -> bool:
-    """Tell whether a text holds a credential by its published prefix or by its field's name."""
-    return bool(_SECRET_VALUE.search(text) or _SECRET_FIELD.search(text))
 
 
 def _occurrences(extra: Sequence[str]) -> tuple[_Occurrence, ...]:
