@@ -50,7 +50,8 @@ class Autoscaling(Section):
     min_replicas: int = Field(default=1, ge=0, description="fewest replicas; 0 scales to zero")
     max_replicas: int = Field(default=5, ge=1, le=1000, description="most replicas")
     idle_replicas: Literal[0] | None = Field(
-        default=None, description="`0`: none without any load, and `minReplicas` as soon as any"
+        default=None,
+        description="`0`: no replicas while idle, at least `minReplicas` under any load",
     )
     requests_per_second: int = Field(
         default=100, ge=1, le=1_000_000, description="target per replica"

@@ -37,7 +37,8 @@ class Cache(Section):
         default=None, description="`pvc`: of the volume; default: the cluster's"
     )
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
-        default="ReadWriteOnce", description="`pvc`: several nodes need the second"
+        default="ReadWriteOnce",
+        description="`pvc`: use ReadWriteMany if pods on several nodes share it",
     )
     retain: bool = Field(
         default=True, description="`pvc`: protect the volume, and keep it when the stack goes"

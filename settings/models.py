@@ -153,7 +153,8 @@ class MultiNode(Section):
         default=1,
         ge=1,
         le=8,
-        description="nodes of one replica at most, where none alone holds the model",
+        description="most nodes one replica may span, used only if no single node can hold the "
+        "model",
     )
 
 
@@ -182,7 +183,7 @@ class Rollout(Section):
         default=None,
         ge=0,
         le=86400,
-        description="that a pod on its way out gives requests which have started; default: 110",
+        description="seconds that a terminating pod gives to requests in progress; default: 110",
     )
 
 
@@ -246,11 +247,14 @@ class StackSettings(Section):
     replicas: int | None = Field(
         default=None,
         ge=0,
-        description="without autoscaling, held at each `up`; "
-        "default: 1 at first, then what `kubectl scale` or a scaler made of it",
+        description="number of replicas when autoscaling is off, set again on every `up`; "
+        "default: 1 on creation, afterwards left to `kubectl scale` or another scaler",
     )
     request_seconds: int = Field(
-        default=1800, ge=1, le=86400, description="longest answer that nothing on its way cuts"
+        default=1800,
+        ge=1,
+        le=86400,
+        description="longest response time in seconds that no component on the path cuts off",
     )
     ingress: Ingress = Ingress()
     network: Network = Network()

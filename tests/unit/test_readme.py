@@ -139,6 +139,13 @@ def test_every_folder_is_in_the_readme() -> None:
     assert {name for name in folders if f"`{name}/`" not in table} == set()
 
 
+def test_every_module_of_the_planning_is_in_the_tables_of_contributing() -> None:
+    modules = {path.name for path in (ROOT / "planning").glob("*.py")} - {"__init__.py"}
+    rows = [line for line in TEXTS["CONTRIBUTING.md"].splitlines() if line.startswith("|")]
+    named = set(re.findall(r"`planning/(\w+\.py)`", "\n".join(rows)))
+    assert named == modules
+
+
 def test_the_readme_asks_for_the_go_that_every_module_accepts() -> None:
     modules = (path.read_text(encoding="utf-8") for path in ROOT.glob("tools/*/go.mod"))
     asked = [re.findall(r"^go (\S+)$", module, re.M)[0] for module in modules]
