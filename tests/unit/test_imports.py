@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "cluster": {"cluster", "planning", "settings", "lightkube", "httpx2"},
     "cluster/client.py": {"lightkube", "httpx2", "yaml"},
     "cluster/end_of_rollout.py": {"cluster", "planning", "lightkube", "pulumi"},
-    "cluster/former_route.py": {"cluster", "planning", "pulumi"},
+    "cluster/former_route.py": {"cluster", "planning", "lightkube", "pulumi"},
     # Runs in vLLM's image, without anything else of this repository.
     "downloader": {"downloader", "huggingface_hub"},
     "sandbox": {"sandbox", "tools", "yaml"},
