@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -93,7 +93,7 @@ def loaded_app(
     namespace: str,
     *,
     preset: str = "nvidia-l4-1",
-    start_seconds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
     **autoscaling: Any,
 ) -> Generator[LoadedApp]:
     """Deploy the dev stack with an autoscaler, and drop its namespace in the end.
@@ -103,17 +103,18 @@ def loaded_app(
         folder: for the stack's files and what load generators write.
         namespace: of its own.
         preset: with a capacity of five replicas.
-        start_seconds: of a pod at most, unless the plan is to say it.
+        settings: further keys of the stack.
         autoscaling: keys of that name, beside `enabled: true`.
     """
     project = PulumiProject(
         folder=folder / "checkout", backend=folder / "backend", kubeconfig=sandbox.kubeconfig
     ).check_out(committed_stack_file("dev"))
     project.succeed("stack", "init", STACK)
-    project.succeed("config", "set", "preset", preset)
-    if start_seconds is not None:
-        project.succeed("config", "set", "rollout", json.dumps({"startSeconds": start_seconds}))
-    project.succeed("config", "set", "namespace", json.dumps({"name": namespace}))
+    own = {"preset": preset, "namespace": {"name": namespace}, **(settings or {})}
+    for key, value in own.items():
+        project.succeed(
+            "config", "set", key, value if isinstance(value, str) else json.dumps(value)
+        )
     app = LoadedApp(project=project, sandbox=sandbox, namespace=namespace, folder=folder)
     try:
         app.set_up(enabled=True, **autoscaling)

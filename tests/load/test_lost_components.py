@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,6 +15,8 @@ from tests.cluster.sandboxes import Sandbox
 from tests.load.apps import LoadedApp, loaded_app
 from tests.load.history import LONGEST_SECONDS, PATIENCE_SECONDS, STAY_SECONDS
 from tests.load.loads import Answer, Load, lost, told
+from tests.load.replicas import Count
+from tests.load.turns import PulumiTurns, failures
 
 pytestmark = pytest.mark.load
 
@@ -25,6 +28,7 @@ METRIC = (
     "?labelSelector=scaledobject.keda.sh%2Fname%3Dvllm"
 )
 CONTROL_LOOP = ("keda-operator", "keda-adapter", "http-add-on-scaler")
+API_SERVER = "kube-apiserver"
 INTERCEPTOR = "http-add-on-interceptor"
 ANSWER_SECONDS = 0.4
 MIDDLEWARES = "traefik.ingress.kubernetes.io/router.middlewares"
@@ -45,6 +49,13 @@ def app(loaded_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
     ) as made:
         made.wait_answered()
         yield made
+
+
+@pytest.fixture(scope="module")
+def pulumi(app: LoadedApp) -> Iterator[PulumiTurns]:
+    """Pulumi's commands on that stack, from the first test to the last."""
+    with PulumiTurns(app.project) as turns:
+        yield turns
 
 
 def rates(app: LoadedApp) -> list[float]:
@@ -81,29 +92,93 @@ def answers_of(load: Load) -> list[Answer]:
     return answers
 
 
-def test_a_killed_control_loop_costs_no_request_and_no_replica(app: LoadedApp) -> None:
-    said: list[str] = []
+def test_a_killed_control_loop_costs_no_request_and_no_replica(
+    app: LoadedApp, pulumi: PulumiTurns, figures: list[str]
+) -> None:
+    killed: dict[str, float] = {}
+    back: dict[str, float] = {}
     with app.watch() as watch:
         load = app.send(RATE, LONGEST_SECONDS)
         watch.until(REPLICAS, since=load.began, patience_seconds=PATIENCE_SECONDS)
         settled = time.time()
-        for name in (*CONTROL_LOOP, "kube-apiserver"):
-            killed = time.time()
+        for name in (*CONTROL_LOOP, API_SERVER):
+            killed[name] = time.time()
             app.sandbox.run("restart", name, "--kill")
-            said.append(f"{name} {recovered(app, killed):.1f} s")
+            back[name] = recovered(app, killed[name])
             wait_scaling(app)
         time.sleep(STAY_SECONDS)
         ended = time.time()
         answers = answers_of(load)
         watch.until(1, since=ended, patience_seconds=PATIENCE_SECONDS)
-    print("rate read again after the kill of " + ", ".join(said))
-    print(told(answers))
-    assert {count.desired for count in watch.between(settled, ended)} == {REPLICAS}
+    said = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in back.items())
+    figures.append(f"rate read again after the kill of {said}; {told(answers)}")
+    counts = watch.between(settled, ended)
+    assert {count.desired for count in counts} == {count.ready for count in counts} == {REPLICAS}
     assert not lost(answers), told(answers)
+    pulumi.wait_for_each()
+    away = (killed[API_SERVER], killed[API_SERVER] + back[API_SERVER])
+    assert failures(pulumi.turns, unreachable=away) == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """A load during which the only interceptor went and came back, in s since the epoch.
+
+    The rate could be read again `recovered` seconds after it `went`.
+    """
+
+    answers: list[Answer]
+    counts: list[Count]
+    went: float
+    recovered: float
+
+
+def interrupt(app: LoadedApp, *kill: str) -> Interrupted:
+    """Let the interceptor go under a load of answers that take a while, and start it at once.
+
+    Raises:
+        AssertionError: the count does not settle again at that of the load while it lasts.
+    """
+    slow = [f"X-Stand-In-Seconds: {ANSWER_SECONDS}"]
+    with app.watch() as watch:
+        load = app.send(RATE, LONGEST_SECONDS, headers=slow)
+        watch.until(REPLICAS, since=load.began, patience_seconds=PATIENCE_SECONDS)
+        went = time.time()
+        app.sandbox.run("restart", INTERCEPTOR, *kill)
+        after = recovered(app, went)
+        time.sleep(STAY_SECONDS)
+        # What waits for an interceptor that is long away comes at once, and may ask for more.
+        watch.until(REPLICAS, since=time.time(), patience_seconds=PATIENCE_SECONDS)
+        ended = time.time()
+        answers = answers_of(load)
+        watch.until(1, since=ended, patience_seconds=PATIENCE_SECONDS)
+    counts = watch.between(went, ended)
+    return Interrupted(answers=answers, counts=counts, went=went, recovered=after)
+
+
+def test_a_killed_interceptor_loses_by_default_what_comes_until_it_is_back_and_no_replica(
+    app: LoadedApp, pulumi: PulumiTurns, figures: list[str]
+) -> None:
+    seen = interrupt(app, "--kill")
+    gone = lost(seen.answers)
+    assert gone, "nothing was lost, so nothing was measured"
+    ends = [answer.sent + answer.seconds for answer in gone]
+    lasted = max(answer.sent for answer in gone) - seen.went
+    figures.append(
+        f"interceptor killed, without the Middleware: {len(gone)} of {len(seen.answers)} requests "
+        f"lost, the last {lasted:.1f} s after the kill; rate read again after "
+        f"{seen.recovered:.1f} s; {told(seen.answers)}"
+    )
+    # What it was answering, and what came while there was none.
+    assert seen.went <= min(ends)
+    assert lasted <= seen.recovered
+    assert min(count.desired for count in seen.counts) == REPLICAS
+    assert min(count.ready for count in seen.counts) == REPLICAS
+    assert failures(pulumi.since(seen.went)) == []
 
 
 @pytest.fixture
-def retried(app: LoadedApp) -> LoadedApp:
+def retried(app: LoadedApp, pulumi: PulumiTurns) -> LoadedApp:
     """The stack behind a Traefik that tries again, by the Middleware that the documentation shows.
 
     So it sends again what reached no interceptor, and what one was answering when it went.
@@ -113,28 +188,23 @@ def retried(app: LoadedApp) -> LoadedApp:
     app.sandbox.apply(middleware.replace("NAMESPACE", NAMESPACE))
     annotations = {MIDDLEWARES: f"{NAMESPACE}-retry@kubernetescrd"}
     ingress = {"host": "{app}.{namespace}.localhost", "annotations": annotations}
-    app.project.succeed("config", "set", "ingress", json.dumps(ingress))
-    app.project.up()
+    with pulumi.paused():
+        app.project.succeed("config", "set", "ingress", json.dumps(ingress))
+        app.project.up()
     app.wait_answered()
     return app
 
 
 @pytest.mark.parametrize("kill", [(), ("--kill",)], ids=["ended", "killed"])
 def test_the_only_interceptor_may_go_behind_a_traefik_that_retries_without_a_lost_request(
-    retried: LoadedApp, kill: tuple[str, ...]
+    retried: LoadedApp, pulumi: PulumiTurns, kill: tuple[str, ...], figures: list[str]
 ) -> None:
-    slow = [f"X-Stand-In-Seconds: {ANSWER_SECONDS}"]
-    with retried.watch() as watch:
-        load = retried.send(RATE, LONGEST_SECONDS, headers=slow)
-        watch.until(REPLICAS, since=load.began, patience_seconds=PATIENCE_SECONDS)
-        settled = time.time()
-        retried.sandbox.run("restart", INTERCEPTOR, *kill)
-        after = recovered(retried, settled)
-        time.sleep(STAY_SECONDS)
-        ended = time.time()
-        answers = answers_of(load)
-        watch.until(1, since=ended, patience_seconds=PATIENCE_SECONDS)
-    print(f"rate read again after {after:.1f} s; {told(answers)}")
-    # What waits for an interceptor that is long away comes at once, and may ask for more.
-    assert min(count.desired for count in watch.between(settled, ended)) == REPLICAS
-    assert not lost(answers), told(lost(answers))
+    seen = interrupt(retried, *kill)
+    figures.append(
+        f"interceptor {'killed' if kill else 'ended'}, with the Middleware: rate read again after "
+        f"{seen.recovered:.1f} s; {told(seen.answers)}"
+    )
+    assert min(count.desired for count in seen.counts) == REPLICAS
+    assert min(count.ready for count in seen.counts) == REPLICAS
+    assert not lost(seen.answers), told(lost(seen.answers))
+    assert failures(pulumi.since(seen.went)) == []
