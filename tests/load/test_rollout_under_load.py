@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ FULL = Pool(preset="amd-mi210-1", most=1, order="the old pod first")
 def test_a_rollout_under_load_loses_no_request(
     loaded_sandbox: Sandbox, tmp_path: Path, pool: Pool
 ) -> None:
-    scaling = {**QUICK, "maxReplicas": pool.most}
+    scaling: dict[str, Any] = {**QUICK, "maxReplicas": pool.most}
     namespace = f"load-rollout-{pool.preset}"
     with loaded_app(loaded_sandbox, tmp_path, namespace, preset=pool.preset, **scaling) as app:
         app.wait_answered()
