@@ -55,7 +55,7 @@ def class_mistakes(exposure: IngressExposure, controller: str | None) -> Iterato
     """Refuse a class by whose name alone Traefik was expected, and which another answers for.
 
     Args:
-        exposure: the way in.
+        exposure: the planned ingress.
         controller: of its IngressClass; None where there is no such class.
     """
     if _ignores_middlewares(exposure, controller) and not exposure.controller_is_configured:
@@ -73,7 +73,7 @@ def class_warnings(exposure: IngressExposure, controller: str | None) -> Iterato
     """Warn of a class that is not there, or that the stack alone says is Traefik's.
 
     Args:
-        exposure: the way in.
+        exposure: the planned ingress.
         controller: of its IngressClass; None where there is no such class.
     """
     if controller is None:
@@ -99,7 +99,7 @@ def host_warnings(
     """Warn where somebody else's object answers for the same host and API.
 
     Args:
-        exposure: the way in.
+        exposure: the planned ingress.
         routes: what every object of the cluster answers for.
         names: of the app, whose own objects may.
     """

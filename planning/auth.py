@@ -194,8 +194,9 @@ def auth_warnings(settings: StackSettings) -> Iterator[str]:
     if not settings.ingress.enabled:
         if kind not in ANY_CONTROLLER:
             yield (
-                f"ingress.enabled: false, so ingress.auth {kind}, which holds at the way in alone, "
-                "does nothing; set ingress.auth to apiKey, which the server checks, or remove it"
+                f"ingress.enabled: false, so ingress.auth {kind}, which is checked at the ingress "
+                "only, does nothing; set ingress.auth to apiKey, which the server checks, or "
+                "remove it"
             )
         return
     if settings.autoscaling.enabled:
@@ -206,8 +207,8 @@ def _scaled_warnings(kind: AuthKind, scaling: Autoscaling) -> Iterator[str]:
     """Warn of what autoscaling lets pass: its interceptor is behind Traefik, and before vLLM."""
     if kind not in ANY_CONTROLLER:
         yield (
-            f"ingress.auth: {kind} holds at the way in alone, and with autoscaling every pod of "
-            f"the cluster that reaches the interceptor may call; close the namespace "
+            f"ingress.auth: {kind} is checked at the ingress only, and with autoscaling every pod "
+            f"of the cluster that reaches the interceptor may call; close the namespace "
             f"{scaling.interceptor.namespace} to others by a NetworkPolicy, or set it to apiKey"
         )
     elif kind == "apiKey" and 0 in (scaling.min_replicas, scaling.idle_replicas):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from catalog.records import Model
 from planning.download import plan_download
-from planning.exposure import way_in
+from planning.exposure import ingress_line
 from planning.kv_cache import cache_layout
 from planning.plan import Drain, Plan, Sizing, StartBudget, Verdict
 from planning.scaling import Scaling
@@ -29,7 +29,7 @@ def preview_lines(plan: Plan) -> list[str]:
         *_scaling(plan.scaling),
         f"  cluster: {where}, namespace {plan.names.namespace} "
         f"({plan.cache.pod_security.level}); cache: {plan.cache.storage}{_download(plan)}",
-        f"  {way_in(plan.ingress)}",
+        f"  {ingress_line(plan.ingress)}",
     )
     most = PREVIEW_LINES - len(before) - len(after)
     more = f"make explain MODEL={plan.model.id}"

@@ -240,18 +240,18 @@ def _renamed(middleware: MiddlewareReference) -> Mistake:
     )
 
 
-def way_in(exposure: Exposure | None) -> str:
-    """Say in one line which way leads in from outside, for the preview."""
+def ingress_line(exposure: Exposure | None) -> str:
+    """Describe in one line how requests from outside arrive, for the preview."""
     match exposure:
         case None:
-            return "way in: from inside the cluster only"
+            return "ingress: none; reachable only from inside the cluster"
         case IngressExposure(class_name=class_name):
             by = f"Ingress of class {class_name}"
         case GatewayExposure(gateway=gateway):
             listener = f", listener {gateway.section_name}" if gateway.section_name else ""
             by = f"HTTPRoute of Gateway {gateway.namespace}/{gateway.name}{listener}"
     return (
-        f"way in: {exposure.url}{API_PATH} by {by}; TLS: {_certificate(exposure.tls)}; "
+        f"ingress: {exposure.url}{API_PATH} by {by}; TLS: {_certificate(exposure.tls)}; "
         f"authentication: {exposure.auth_type}"
     )
 
@@ -269,17 +269,17 @@ def _certificate(tls: Tls | None) -> str:
 
 
 def ingress_warnings(asked: IngressSettings) -> Iterator[str]:
-    """Warn where whoever finds the address may use it, or read what those who may send."""
+    """Warn where the endpoint is open to anyone, or credentials travel unencrypted."""
     if asked.enabled and asked.auth.kind == "none":
         yield (
-            "ingress.auth: none, so whoever reaches the host can use the model; "
-            "set it to apiKey, or ingress.enabled to false and network.clients to those inside the "
-            "cluster who may"
+            "ingress.auth: none, so anyone who reaches the host can use the model; set it to "
+            "apiKey, or set ingress.enabled to false and list the allowed callers in "
+            "network.clients"
         )
     elif asked.enabled and asked.tls is None:
         yield (
-            f"ingress.tls: none, so what ingress.auth {asked.auth.kind} asks of a caller travels "
-            "in clear up to the controller; set it, unless TLS ends before that"
+            f"ingress.tls: none, so the credentials of ingress.auth {asked.auth.kind} travel "
+            "unencrypted to the controller; set it, unless TLS ends before that"
         )
     if asked.enabled and asked.kind == "ingress":
         yield from _entry_point_warnings(asked)

@@ -40,7 +40,7 @@ _OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "--grpc": "remove it: the Service and the probes need an HTTP server",
         # vLLM takes it off the front of a path before it looks for /v1, and Starlette routes both
         # ways (AuthenticationMiddleware in vllm/entrypoints/openai/server_utils.py, 0.31.0).
-        "--root-path": "remove it: the way in leads to /v1, and with another root vLLM would ask "
+        "--root-path": "remove it: the ingress routes /v1, and with another root vLLM would ask "
         "nobody for an API key",
         "--ssl-certfile": "set `ingress` TLS instead: the probes speak plain HTTP",
         "--ssl-keyfile": "set `ingress` TLS instead: the probes speak plain HTTP",

@@ -2,8 +2,8 @@
 
 Policies only ever add up, so that one denies everything to every pod of the app, and each of the
 others opens what one component needs, or what one kind of caller may. A caller's policy has a name
-of its own: where another takes its place, Pulumi makes the new one before the way in moves, and
-deletes the old one after everything else.
+of its own: where another takes its place, Pulumi makes the new one before it changes the
+ingress, and deletes the old one after everything else.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def network_warnings(settings: StackSettings) -> Iterator[str]:
     auth = settings.ingress.auth.kind
     if settings.ingress.enabled and not settings.network.enabled and auth not in ANY_CONTROLLER:
         yield (
-            f"network.enabled: false, and ingress.auth {auth} holds at the way in alone, so every "
-            "pod of the cluster reaches the server past it; set it to true, close the namespace by "
-            "policies of your own, or set ingress.auth to apiKey"
+            f"network.enabled: false, and ingress.auth {auth} is checked at the ingress only, so "
+            "every pod of the cluster reaches the server past it; set it to true, close the "
+            "namespace by policies of your own, or set ingress.auth to apiKey"
         )
 
 

@@ -126,7 +126,7 @@ def auth_mistakes(
 
     Args:
         auth: what was parsed.
-        enabled: whether there is a way in from outside.
+        enabled: whether there is an ingress.
         controller: what answers for the ingress class or the Gateway.
         secrets: the secret keys that the stack config has.
     """

@@ -124,7 +124,7 @@ def test_an_ingress_in_its_place_takes_route_and_grant_away(exposed: Exposed) ->
 def test_what_the_cluster_holds_is_not_warned_of(exposed: Exposed) -> None:
     exposed.configure(ingress={"host": HOST})
     said = exposed.project.succeed("preview")
-    assert "way in: http" in said
+    assert "ingress: http" in said
     assert "ingress.className" not in said
     assert "ingress.tls" not in said
 

@@ -68,7 +68,7 @@ def test_a_shut_gate_ends_the_preview_and_the_right_token_opens_it(tmp_path: Pat
         project.succeed("config", "set", "kubernetes", '{"context": "nowhere"}')
         opened = project.run("preview")
         said = opened.stdout + opened.stderr
-        assert "way in: none" in said or "start budget" in said
+        assert "ingress: none" in said or "start budget" in said
         assert "gated" not in said
         assert "checkAccess" not in said
         assert READER not in "".join(project.transcript)

@@ -15,9 +15,9 @@ from planning.exposure import (
     IngressExposure,
     MiddlewareReference,
     SecretTls,
+    ingress_line,
     ingress_warnings,
     plan_exposure,
-    way_in,
 )
 from planning.names import Names
 from settings.ingress import Ingress, ingress_mistakes
@@ -155,7 +155,8 @@ def test_every_kind_of_tls_makes_the_address_https(
     found = by_ingress({"tls": tls})
     assert found.tls == planned
     assert found.url == "https://llm.example.com"
-    assert f"https://llm.example.com/v1 by Ingress of class traefik; TLS: {said}" in way_in(found)
+    address = "https://llm.example.com/v1 by Ingress of class traefik"
+    assert f"{address}; TLS: {said}" in ingress_line(found)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_a_gateway_is_named_and_may_be_in_another_namespace() -> None:
     assert found.gateway == GatewayReference(namespace="edge", name="public", section_name=None)
     own = by_gateway({"gateway": {"name": "public", "sectionName": "web"}})
     assert own.gateway == GatewayReference(namespace="llm", name="public", section_name="web")
-    assert "by HTTPRoute of Gateway llm/public, listener web; TLS: none" in way_in(own)
+    assert "by HTTPRoute of Gateway llm/public, listener web; TLS: none" in ingress_line(own)
 
 
 def test_the_certificate_of_a_gateway_is_its_own() -> None:
@@ -289,4 +290,4 @@ def test_an_open_door_and_a_key_in_clear_are_each_warned_of_once(
 def test_a_stack_without_a_way_in_says_so() -> None:
     names = Names(app="vllm", namespace="llm", stack="dev")
     assert plan_exposure(names, stack_settings(())) is None
-    assert way_in(None) == "way in: from inside the cluster only"
+    assert ingress_line(None) == "ingress: none; reachable only from inside the cluster"
