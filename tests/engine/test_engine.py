@@ -78,6 +78,7 @@ def test_a_stack_is_rendered_to_the_folder_of_its_project(rendered: PulumiProjec
         "NetworkPolicy",
         "NetworkPolicy",
         "NetworkPolicy",
+        "NetworkPolicy",
         "PersistentVolumeClaim",
         "PodDisruptionBudget",
         "ScaledObject",
