@@ -131,8 +131,7 @@ def test_keys_change_in_three_rolls_that_refuse_no_client_who_follows(
             # 502: a pod that has not been told its keys yet, where a real one is not ready.
             assert set(statuses) <= {200, 502}, (key, statuses)
             assert clients.outages(key) == []
-        # The next callers would meet the pod before this one where Traefik has not forgotten it.
-        wait_until_alone(stack, ADDRESS, bearer(keys[0]), pod)
+        wait_until_alone(stack, ADDRESS, bearer(keys[0]), pod)  # Traefik still knows the one before
     assert len(set(read)) == len(read)
     assert closed.get(stack, "deployment", "vllm")["metadata"]["uid"] == uid
     expect_door(stack, ADDRESS, bearer(NEW), [bearer(generated)])
