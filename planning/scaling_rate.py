@@ -13,6 +13,7 @@ between GPUs are left out: a real server is slower, most of all with long prompt
 from __future__ import annotations
 
 from planning.plan import Sizing
+from planning.units import GIB
 
 PROMPT_TOKENS = 1000
 """Assumption: about the median prompt of conversations in Azure's trace of 2023 (1020 tokens), as
@@ -20,8 +21,6 @@ the Splitwise paper tells of it."""
 
 ANSWER_TOKENS = 200
 """Assumption: above the median answer in that trace (129 tokens), since answers have grown."""
-
-_GIB = 2**30
 
 
 def requests_per_second(
@@ -42,10 +41,10 @@ def requests_per_second(
         shared_tokens: of a prompt, those whose cache other requests use too.
     """
     own = (prompt_tokens - shared_tokens + answer_tokens) * sizing.kv_bytes_per_token
-    room = sizing.concurrent_requests * sizing.cache_gib * _GIB
+    room = sizing.concurrent_requests * sizing.cache_gib * GIB
     batch = max(1.0, min(sizing.max_num_seqs, room / own)) if own else sizing.max_num_seqs
     mean = (prompt_tokens + answer_tokens / 2) * sizing.kv_bytes_per_token
-    step_bytes = sizing.weights_gib * _GIB + batch * mean
+    step_bytes = sizing.weights_gib * GIB + batch * mean
     return batch * memory_bandwidth * 10**9 / step_bytes / answer_tokens
 
 
