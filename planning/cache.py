@@ -12,7 +12,7 @@ from planning.errors import PlanError
 from planning.names import Names, Pairs
 from planning.plan import Plan
 from planning.pod_security import pod_security
-from planning.rollout import plan_rollout
+from planning.replicas import rollout_of
 from planning.units import GIB, amount
 from planning.volumes import Cache, CsiVolume, HeldClaim, HostPathVolume, NfsVolume, Volume
 from settings.cache import Cache as CacheSettings
@@ -110,14 +110,8 @@ def with_mounted_claim(plan: Plan, mounted: HeldClaim | None) -> Plan:
     cache = plan.cache
     if mounted is None or cache.storage != "existingClaim" or _SHARED not in mounted.access_modes:
         return plan
-    rollout = plan_rollout(
-        plan.server.max_replicas,
-        placement=plan.placement,
-        shared_cache=True,
-        start=plan.start,
-        drain=plan.drain,
-    )
-    return replace(plan, cache=replace(cache, access_mode=_SHARED), rollout=rollout)
+    shared = _with(plan, replace(cache, access_mode=_SHARED))
+    return replace(shared, rollout=rollout_of(shared, plan.server.max_replicas))
 
 
 def _with(plan: Plan, cache: Cache) -> Plan:

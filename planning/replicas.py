@@ -24,11 +24,12 @@ def with_running_replicas(plan: Plan, running: int | None) -> Plan:
     return replace(
         plan,
         server=replace(server, max_replicas=running),
-        rollout=_rollout(plan, running),
+        rollout=rollout_of(plan, running),
     )
 
 
-def _rollout(plan: Plan, pods: int) -> Rollout:
+def rollout_of(plan: Plan, pods: int) -> Rollout:
+    """Plan the rollout of so many pods with everything else as in the plan."""
     return plan_rollout(
         pods,
         placement=plan.placement,
