@@ -29,26 +29,26 @@ TRAEFIK = "traefik.io/ingress-controller"
 
 
 def exposure_warnings(plan: Plan, client: Client) -> list[str]:
-    """Warn where the way in names what is not there yet: it works once it is."""
+    """Warn where the ingress names what is not there yet: it works once it is."""
     exposure, warnings = plan.ingress, list[str]()
     match exposure:
         case None:
             return warnings
         case IngressExposure():
-            controller = read_class_controller(client, exposure.class_name)
-            warnings += [*class_warnings(exposure, controller), *_issuer_warnings(plan, client)]
+            warnings += _issuer_warnings(plan, client)
         case GatewayExposure(gateway=gateway):
             found = read_listeners(client, gateway.namespace, gateway.name)
             warnings += gateway_warnings(exposure, found, namespace=plan.names.namespace)
     return [*warnings, *host_warnings(exposure, read_routes(client), names=plan.names)]
 
 
-def read_class_mistakes(plan: Plan, client: Client) -> list[Mistake]:
-    """Refuse middlewares in front of an ingress class that is not Traefik's."""
+def class_findings(plan: Plan, client: Client) -> tuple[list[Mistake], list[str]]:
+    """Refuse middlewares in front of an ingress class that is not Traefik's, and warn of others."""
     exposure = plan.ingress
     if not isinstance(exposure, IngressExposure):
-        return []
-    return list(class_mistakes(exposure, read_class_controller(client, exposure.class_name)))
+        return [], []
+    controller = read_class_controller(client, exposure.class_name)
+    return list(class_mistakes(exposure, controller)), list(class_warnings(exposure, controller))
 
 
 def class_mistakes(exposure: IngressExposure, controller: str | None) -> Iterator[Mistake]:

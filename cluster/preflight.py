@@ -12,7 +12,7 @@ from lightkube.core.exceptions import ApiError
 from cluster.client import UNREADABLE, connect, is_transient, reason
 from cluster.definitions import definition_findings
 from cluster.devices import device_mistakes, device_warnings, reachable
-from cluster.exposure import exposure_warnings, read_class_mistakes
+from cluster.exposure import class_findings, exposure_warnings
 from cluster.multi_node import switch_warnings
 from cluster.named_secrets import read_entries, secret_warnings
 from cluster.network import namespace_warnings
@@ -154,7 +154,7 @@ def _way_in(plan: Plan, client: Client) -> _Checked:
 
 
 def _ingress_class(plan: Plan, client: Client) -> _Checked:
-    return plan, read_class_mistakes(plan, client), ()
+    return plan, *class_findings(plan, client)
 
 
 def _classes(plan: Plan, client: Client) -> _Checked:
