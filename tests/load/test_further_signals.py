@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
 from sandbox.state import Ports
@@ -122,6 +123,23 @@ def answer_quickly(app: LoadedApp) -> None:
     ask_pods(app.sandbox, addresses, app.folder, rate=600, seconds=4)
 
 
+def wait_until_seen(app: LoadedApp, waiting: float) -> None:
+    """Wait until Prometheus counts so many waiting requests, in the pods that are there.
+
+    A pod that is gone counts until its series is marked stale. A Prometheus that is killed before
+    that goes on counting it, once it is back, for its lookback of five minutes.
+    """
+    port = Ports.counted_from(app.sandbox.port_base).prometheus
+    query = f'sum(vllm:num_requests_waiting{{namespace="{app.namespace}"}})'
+    deadline, seen = time.monotonic() + PATIENCE_SECONDS, None
+    while seen != waiting:
+        assert time.monotonic() < deadline, f"{seen} requests are counted, not {waiting}"
+        time.sleep(0.2)
+        answer = httpx2.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query})
+        result = answer.json()["data"]["result"]
+        seen = float(result[0]["value"][1]) if result else None
+
+
 @pytest.mark.parametrize("signal", RAISED)
 def test_each_signal_of_prometheus_alone_scales_1_to_5_and_back(
     signals: LoadedApp, watch: ReplicaWatch, signal: str, figures: list[str]
@@ -146,6 +164,7 @@ def test_a_dead_prometheus_leaves_the_fallback_count_and_takes_nothing_away(
     tell(signals.sandbox, **CALM | RAISED["requestsWaiting"])
     signals.sandbox.start("full")
     watch.until(MOST, since=time.time(), patience_seconds=PATIENCE_SECONDS)
+    wait_until_seen(signals, MOST * RAISED["requestsWaiting"]["requests_waiting"])
     signals.sandbox.run("stop", "prometheus", "--kill")
     died = time.time()
     condition = 'jsonpath={.status.conditions[?(@.type=="Fallback")].status}'
