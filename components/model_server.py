@@ -135,7 +135,7 @@ class ModelServer(pulumi.ComponentResource):
             return (planned.name, planned.key) if planned else None
         secret = Secret(
             f"{name}-token",
-            # No name: a changed token gives a new Secret, and with it a rollout.
+            # No name: a changed token gives a new Secret, and with it new pods that read it.
             metadata=ObjectMetaArgs(namespace=plan.names.namespace, labels=server_labels(plan)),
             string_data={TOKEN: args.hugging_face_token},
             opts=child,

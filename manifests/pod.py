@@ -47,7 +47,8 @@ def pod_spec(plan: Plan, token: Token | None, *, api_keys: ApiKeys | None = None
 
     Args:
         plan: the plan.
-        token: name and key of the Secret that holds the Hugging Face token, if there is one.
+        token: name and key of the Secret that holds the Hugging Face token, if there is one; a pod
+            that asks the Hub nothing does not get it.
         api_keys: where they are, if there are any and this pod serves.
     """
     placement = plan.placement
@@ -129,7 +130,8 @@ def _probe(failures: int, period_seconds: int, timeout_seconds: int = 5) -> Prob
 
 def _environment(plan: Plan, token: Token | None) -> list[EnvVarArgs]:
     values = [EnvVarArgs(name=name, value=value) for name, value in plan.server.env]
-    return [*values, *secret_variables(plan.server.secret_env), *token_variable(token)]
+    own_token = token_variable(token if plan.server.asks_hub else None)
+    return [*values, *secret_variables(plan.server.secret_env), *own_token]
 
 
 def secret_variables(sources: Iterable[SecretVariable]) -> list[EnvVarArgs]:

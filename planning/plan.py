@@ -148,6 +148,7 @@ class Server:
     `holds_replicas` tells that each update sets `replicas` again; else whoever scales is left
     alone. `worker_args` are those of the other pods of a replica over several nodes; empty on one.
     `pull_secrets` are for registries that ask who pulls, whatever pod of the app it is.
+    `asks_hub` tells that vLLM fetches the model by itself, for which alone it needs the token.
     """
 
     image: str
@@ -159,6 +160,7 @@ class Server:
     replicas: int
     max_replicas: int
     holds_replicas: bool
+    asks_hub: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

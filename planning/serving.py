@@ -62,8 +62,6 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     ]
     if mistakes:
         raise PlanError(*mistakes)
-    scaling = settings.autoscaling
-    replicas = max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
     paths = _paths(model, settings)
     return Served(
         server=Server(
@@ -73,13 +71,20 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
             worker_args=worker_args(command.args) if sized.nodes > 1 else (),
             env=tuple(sorted((dict(command.env) | paths).items())),
             secret_env=_secret_variables(settings, paths),
-            replicas=replicas,
+            replicas=_first_replicas(settings),
             max_replicas=settings.most_replicas,
-            holds_replicas=settings.replicas is not None and not scaling.enabled,
+            holds_replicas=settings.replicas is not None and not settings.autoscaling.enabled,
+            asks_hub=not has_download(settings.cache.kind),
         ),
         drain=drain,
         warnings=_warnings(command, settings, paths),
     )
+
+
+def _first_replicas(settings: StackSettings) -> int:
+    """Count what a new Deployment starts with; what an autoscaler may end at zero starts once."""
+    scaling = settings.autoscaling
+    return max(1, scaling.min_replicas) if scaling.enabled else settings.most_replicas
 
 
 def _offline(model: Model, settings: StackSettings) -> dict[str, str]:

@@ -96,14 +96,15 @@ def test_a_new_revision_is_one_new_job_beside_the_server_and_then_one_roll(
     deployed.project.expect_no_changes()
 
 
-def test_a_new_token_makes_another_job_while_the_old_one_is_there(deployed: Deployed) -> None:
-    old = the_job(deployed)["metadata"]
+def test_a_new_token_makes_another_job_and_leaves_the_server_running(deployed: Deployed) -> None:
+    old, serving = the_job(deployed)["metadata"], newest_replica_set(deployed)["metadata"]
     deployed.project.succeed("config", "set", "--secret", "huggingFaceToken", given=TOKEN)
     deployed.project.up()
     new = the_job(deployed)["metadata"]
     assert new["uid"] != old["uid"]
     assert new["name"].rpartition("-")[0] == old["name"].rpartition("-")[0]
     assert new["creationTimestamp"] >= old["creationTimestamp"]
+    assert newest_replica_set(deployed)["metadata"]["uid"] == serving["uid"]
 
 
 @pytest.mark.parametrize("preset", [A10G, AMD, NVIDIA])

@@ -157,10 +157,31 @@ def test_a_token_stands_in_no_object_but_its_secret() -> None:
 
 
 def test_a_named_secret_is_read_and_none_is_made() -> None:
-    recording = dev(huggingFaceTokenSecret={"name": "hugging-face", "key": "read"})
+    recording = dev(huggingFaceTokenSecret={"name": "hugging-face"}, cache={"enabled": False})
     assert recording.of_type(":Secret") == []
     (variable,) = [v for v in container(recording)["env"] if v["name"] == "HF_TOKEN"]
-    assert variable["valueFrom"]["secretKeyRef"] == {"name": "hugging-face", "key": "read"}
+    assert variable["valueFrom"]["secretKeyRef"] == {"name": "hugging-face", "key": "token"}
+
+
+@pytest.mark.parametrize(
+    ("cache", "reader"),
+    [
+        ({"storage": "pvc", "accessMode": "ReadWriteMany"}, ":Job"),
+        ({"storage": "existingClaim", "claimName": "models"}, ":Job"),
+        ({"storage": "hostPath", "path": "/models"}, ":Deployment"),
+        ({"storage": "none"}, ":Deployment"),
+    ],
+)
+def test_only_the_pod_that_downloads_the_model_gets_the_token(
+    cache: dict[str, object], reader: str
+) -> None:
+    recording = dev(
+        huggingFaceTokenSecret={"name": "hugging-face"},
+        cache=cache,
+        autoscaling={"enabled": False},
+    )
+    readers = [r for r in recording.requests if "hugging-face" in json.dumps(r.inputs)]
+    assert readers == [recording.only(reader)]
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset["name"])

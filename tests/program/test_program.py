@@ -33,8 +33,8 @@ AUTOSCALED = {"autoscaling": {"enabled": True}}
 UNSCALED = {"autoscaling": {"enabled": False}}
 
 
-def run_with_token(*, preview: bool = False) -> Recording:
-    raw = read_stack_file(ROOT / "Pulumi.dev.yaml").raw | {"huggingFaceToken": TOKEN}
+def run_with_token(*, preview: bool = False, **overrides: str) -> Recording:
+    raw = read_stack_file(ROOT / "Pulumi.dev.yaml").raw | overrides | {"huggingFaceToken": TOKEN}
     return run_program(raw, secret=frozenset({"huggingFaceToken"}), stack="dev", preview=preview)
 
 
@@ -162,9 +162,12 @@ def test_the_token_ends_in_a_secret_as_a_secret_and_nowhere_else() -> None:
     assert not holding(recording.messages, TOKEN)
 
 
-def test_the_server_reads_the_token_from_that_secret() -> None:
-    recording = run_with_token()
-    (container,) = recording.only(":Deployment").inputs["spec"]["template"]["spec"]["containers"]
+@pytest.mark.parametrize(("cached", "reader"), [(True, ":Job"), (False, ":Deployment")])
+def test_whoever_downloads_the_model_reads_the_token_from_that_secret(
+    cached: bool, reader: str
+) -> None:
+    recording = run_with_token() if cached else run_with_token(cache='{"enabled": false}')
+    (container,) = recording.only(reader).inputs["spec"]["template"]["spec"]["containers"]
     (variable,) = [v for v in container["env"] if v["name"] == "HF_TOKEN"]
     reference = variable["valueFrom"]["secretKeyRef"]
     assert reference["key"] == "token"
