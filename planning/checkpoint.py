@@ -68,11 +68,16 @@ class Checkpoint:
 
 
 class UnsupportedModelError(Exception):
-    """vLLM, or this program's memory model, cannot serve the checkpoint; the message says why."""
+    """vLLM, or this program's memory model, cannot serve the checkpoint.
+
+    The message says what is `wrong`, then the `remedy`.
+    """
 
     def __init__(self, model: str, reason: str, remedy: str) -> None:
         self.model = model
-        super().__init__(f"model '{model}' is not supported: {reason}; {remedy}")
+        self.wrong = f"model '{model}' is not supported: {reason}"
+        self.remedy = remedy
+        super().__init__(f"{self.wrong}; {remedy}")
 
 
 def needed_index(names: Collection[str]) -> str | None:

@@ -13,6 +13,7 @@ from planning.extra_args import is_owned, review_extra_args
 from planning.multi_node import leader_flags
 from planning.names import PORT
 from settings.credentials import is_secret_variable
+from settings.mistakes import Mistake
 
 KvCacheDtype = Literal["auto", "fp8", "fp8_e4m3", "fp8_e5m2"]
 
@@ -79,7 +80,7 @@ class EngineCommand:
 
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[Mistake, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -202,12 +203,15 @@ def _environment(gpu: Gpu) -> dict[str, str]:
     return _AMD_ENVIRONMENT | ({} if gpu.architecture in _WITHOUT_AITER else _AITER_ENVIRONMENT)
 
 
-def _dtype_refusals(request: EngineRequest) -> tuple[str, ...]:
+def _dtype_refusals(request: EngineRequest) -> Iterator[Mistake]:
     wished, gpu = request.dtype, request.gpu
-    if wished is None or wished in gpu.dtypes:
-        return ()
-    runs = " or ".join(gpu.dtypes)
-    return (f"dtype: `{wished}` does not run on {gpu.name}; it runs {runs}; set that, or nothing",)
+    if wished is not None and wished not in gpu.dtypes:
+        yield Mistake(
+            key="dtype",
+            wrong=f"`{wished}` does not run on {gpu.name}",
+            rule=f"it runs {' or '.join(gpu.dtypes)}",
+            remedy="set that, or nothing",
+        )
 
 
 def _missing_flags(planned: Mapping[str, str], flags: FlagList) -> tuple[str, ...]:
@@ -220,10 +224,14 @@ def _missing_flags(planned: Mapping[str, str], flags: FlagList) -> tuple[str, ..
     )
 
 
-def _secret_variables(extra: Mapping[str, str]) -> tuple[str, ...]:
+def _secret_variables(extra: Mapping[str, str]) -> tuple[Mistake, ...]:
     return tuple(
-        f"extraEnv: {name} holds a secret in clear; anyone who sees the pod can read it; "
-        "give it by reference to a Secret"
+        Mistake(
+            key="extraEnv",
+            wrong=f"{name} holds a secret in clear",
+            rule="anyone who sees the pod can read it",
+            remedy="give it by reference to a Secret",
+        )
         for name, value in sorted(extra.items())
         if is_secret_variable(name, value)
     )

@@ -10,8 +10,10 @@ from typing import Final
 
 from catalog.flags import FlagList, is_option, option_name
 from settings.credentials import looks_secret
+from settings.mistakes import Mistake
 
 _KEY: Final = "serverExtraArgs"
+_RULE: Final = "the plan cannot hold beside it"
 
 # Flags that only the plan may set, and what to do instead. Sizing, the Service and the probes
 # depend on their values, so a second value would make the plan wrong without a sign.
@@ -81,7 +83,7 @@ class ReviewedArgs:
 
     args: tuple[str, ...] = ()
     replaced: frozenset[str] = frozenset()
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[Mistake, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -112,7 +114,7 @@ def review_extra_args(
         "" if refusal else _warning(occurrence, planned, flags)
         for occurrence, refusal in zip(occurrences, refusals, strict=True)
     ]
-    refused = tuple(f"{_KEY}: {refusal}" for refusal in refusals if refusal)
+    refused = tuple(refusal for refusal in refusals if refusal)
     warned = tuple(f"{_KEY}: {warning}" for warning in warnings if warning)
     if refused:
         return ReviewedArgs(refusals=refused, warnings=warned)
@@ -149,37 +151,46 @@ def _named(option: str, flags: FlagList) -> str:
     return candidates[0] if len(candidates) == 1 else ""
 
 
-def _refusal(occurrence: _Occurrence, planned: Mapping[str, str], flags: FlagList) -> str:
+def _refusal(
+    occurrence: _Occurrence, planned: Mapping[str, str], flags: FlagList
+) -> Mistake | None:
     shown = occurrence.shown
     if looks_secret(occurrence.option) or any(map(looks_secret, occurrence.values)):
-        return (
-            "an argument looks like a secret; anyone who sees the pod can read its command line; "
-            "remove it, and give it as a variable from a Secret"
+        return _mistake(
+            "an argument looks like a secret",
+            rule="anyone who sees the pod can read its command line",
+            remedy="remove it, and give it as a variable from a Secret",
         )
     if any(re.match(r"--?[A-Za-z][\w.-]*\s", value) for value in occurrence.values):
-        return "a flag and its value share one element; vLLM reads that as a value; write two"
+        wrong = "a flag and its value share one element"
+        return _mistake(wrong, rule="vLLM reads that as a value", remedy="write two")
     if not occurrence.option or occurrence.option == "--":
-        return "it holds a value that belongs to no flag; the model comes from `model`; remove it"
+        wrong = "it holds a value that belongs to no flag"
+        return _mistake(wrong, rule="the model comes from `model`", remedy="remove it")
     named = _named(occurrence.option, flags)
     if named in _SECRET_FLAGS:
-        return (
-            f"{shown} puts a secret on the command line, which anyone who sees the pod can read; "
-            f"{_SECRET_FLAGS[named]}"
-        )
+        wrong = f"{shown} puts a secret on the command line, which anyone who sees the pod can read"
+        return _mistake(wrong, remedy=_SECRET_FLAGS[named])
     if named in _OWNED:
         value = f" (`{planned[named]}`)" if named in planned else ""
-        return f"{shown} sets {named}, which only the plan sets{value}; {_OWNED[named]}"
+        wrong = f"{shown} sets {named}, which only the plan sets{value}"
+        return _mistake(wrong, remedy=_OWNED[named])
     return _arity_refusal(occurrence, flags.kinds.get(named, ""))
 
 
-def _arity_refusal(occurrence: _Occurrence, kind: str) -> str:
+def _arity_refusal(occurrence: _Occurrence, kind: str) -> Mistake | None:
+    shown, rule = occurrence.shown, "vLLM would not start"
     given = "=" in occurrence.option or bool(occurrence.values)
     glued = not occurrence.option.startswith("--")  # as in -O3
     if kind in {"bool", "switch"} and given:
-        return f"{occurrence.shown} takes no value; vLLM would not start; write the flag alone"
+        return _mistake(f"{shown} takes no value", rule=rule, remedy="write the flag alone")
     if kind == "value" and not given and not glued:
-        return f"{occurrence.shown} has no value; vLLM would not start; add it as the next element"
-    return ""
+        return _mistake(f"{shown} has no value", rule=rule, remedy="add it as the next element")
+    return None
+
+
+def _mistake(wrong: str, *, rule: str = _RULE, remedy: str) -> Mistake:
+    return Mistake(key=_KEY, wrong=wrong, rule=rule, remedy=remedy)
 
 
 def _warning(occurrence: _Occurrence, planned: Mapping[str, str], flags: FlagList) -> str:

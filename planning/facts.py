@@ -98,12 +98,10 @@ def _unknown_model(name: str, near: tuple[str, ...]) -> Mistake:
 
 
 def _mistake(error: HubError | UnsupportedModelError, near: tuple[str, ...]) -> Mistake:
-    """Split the one sentence of an error, which ends with its remedy."""
-    wrong, _, remedy = str(error).partition("; ")
     key = "model"
     if isinstance(error, RevisionNotFoundError):
         key = "revision"
     elif isinstance(error, InvalidTokenError):
         key = "huggingFaceToken"
     hint = f", or did you mean {' or '.join(near[:2])} of the catalogue?" if near else ""
-    return Mistake(key=key, wrong=wrong, rule=_RULE, remedy=f"{remedy}{hint}")
+    return Mistake(key=key, wrong=error.wrong, rule=_RULE, remedy=f"{error.remedy}{hint}")

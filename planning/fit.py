@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from catalog.records import Gpu, Model
+from planning.errors import PlanError
 from planning.gpu_compatibility import refusal
 from planning.memory import EngineSettings, MemoryPlan, memory
 from planning.overrides import Overrides, engine_settings
@@ -164,7 +165,7 @@ def _sized(model: Model, gpu: Gpu, gpus: int, overrides: Overrides) -> Sized | s
                 break
             if (fewer := _on(model, gpu, size, overrides)).refusal is None:
                 return fewer
-    except ValueError as error:
+    except PlanError as error:
         return str(error)
     return first
 

@@ -106,8 +106,7 @@ def _untried(model: Model, reason: str) -> str:
 
 
 def _mistake(error: HubError) -> Mistake:
-    """Split the one sentence of an error, which ends with its remedy."""
-    wrong, _, remedy = str(error).replace(" (or HF_TOKEN)", "").partition("; ")
     key = next((key for kind, key in _KEYS if isinstance(error, kind)), "model")
-    hint = "; where the files are in the cache already, set checkAccess to false"
-    return Mistake(key=key, wrong=wrong, rule=_RULE, remedy=f"{remedy}{hint}")
+    hint = "where the files are in the cache already, set checkAccess to false"
+    remedy = f"{error.remedy_for_pods}; {hint}"
+    return Mistake(key=key, wrong=error.wrong, rule=_RULE, remedy=remedy)

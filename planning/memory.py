@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from math import floor
 from typing import TYPE_CHECKING
 
+from planning.errors import PlanError
 from planning.kv_cache import BLOCK_TOKENS, CacheLayout, cache_layout
 from planning.memory_overhead import (
     EngineSettings,
@@ -24,6 +25,7 @@ from planning.memory_overhead import (
 )
 from planning.units import GIB
 from planning.weights import weights_bytes_per_gpu
+from settings.mistakes import Mistake
 
 if TYPE_CHECKING:
     from catalog.records import Gpu, Model
@@ -64,7 +66,7 @@ def memory(model: Model, gpu: Gpu, tensor_parallel: int, settings: EngineSetting
     """Account for one rank of a model on one GPU of a tensor-parallel group.
 
     Raises:
-        ValueError: vLLM cannot shard the model over so many GPUs, or is older than 0.10.
+        PlanError: vLLM cannot shard the model over so many GPUs, or is older than 0.10.
     """
     _check(model, tensor_parallel, settings)
     weights = weights_bytes_per_gpu(model, tensor_parallel, settings.quantization)
@@ -98,14 +100,22 @@ def memory(model: Model, gpu: Gpu, tensor_parallel: int, settings: EngineSetting
 def _check(model: Model, tensor_parallel: int, settings: EngineSettings) -> None:
     if tensor_parallel < 1 or not model.allows_tensor_parallel(tensor_parallel):
         valid = [size for size in (1, 2, 4, 8, 16) if model.allows_tensor_parallel(size)]
-        raise ValueError(
-            f"tensorParallel: {tensor_parallel} does not shard {model.id}; heads and layer widths "
-            f"must divide evenly; take one of {', '.join(map(str, valid))}"
+        raise PlanError(
+            Mistake(
+                key="tensorParallel",
+                wrong=f"{tensor_parallel} does not shard {model.id}",
+                rule="heads and layer widths must divide evenly",
+                remedy=f"take one of {', '.join(map(str, valid))}",
+            )
         )
     if settings.release < _OLDEST:
-        raise ValueError(
-            f"vllmVersion: {settings.vllm_version} has an engine of another kind; "
-            "sizes are known from 0.10 on; take a newer image"
+        raise PlanError(
+            Mistake(
+                key="vllmVersion",
+                wrong=f"{settings.vllm_version} has an engine of another kind",
+                rule="sizes are known from 0.10 on",
+                remedy="take a newer image",
+            )
         )
 
 

@@ -58,10 +58,7 @@ def run(asked: argparse.Namespace) -> int:
     model, gpu = _model(asked.model), _gpu(asked.gpu)
     _check_types(asked, gpu)
     engine = _engine(asked, model, gpu)
-    try:
-        plan = memory(model, gpu, asked.tensor_parallel, engine)
-    except ValueError as error:
-        raise PlanError(_mistake(str(error))) from None
+    plan = memory(model, gpu, asked.tensor_parallel, engine)
     figures = _figures(model, gpu, asked.tensor_parallel, engine, plan)
     if asked.json:
         print(json.dumps(figures, indent=2))
@@ -118,7 +115,14 @@ def _model(name: str) -> Model:
     try:
         return model_of(read_folder(folder))
     except UnsupportedModelError as error:
-        raise PlanError(_mistake(f"MODEL: {error}")) from None
+        raise PlanError(
+            Mistake(
+                key="MODEL",
+                wrong=error.wrong,
+                rule="only what vLLM loads can be accounted for",
+                remedy=error.remedy,
+            )
+        ) from None
 
 
 def _gpu(name: str) -> Gpu:
@@ -147,13 +151,6 @@ def _check_types(asked: argparse.Namespace, gpu: Gpu) -> None:
                 remedy="choose another, or none",
             )
         )
-
-
-def _mistake(text: str) -> Mistake:
-    key, _, rest = text.partition(": ")
-    wrong, *middle, remedy = rest.split("; ")
-    rule = "; ".join(middle) or "only what vLLM loads can be accounted for"
-    return Mistake(key=key, wrong=wrong, rule=rule, remedy=remedy)
 
 
 def _positive(text: str) -> int:

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planning.errors import PlanError
 from planning.units import GIB
+from settings.mistakes import Mistake
 
 if TYPE_CHECKING:
     from catalog.records import Architecture, Encoder, Gpu, Model, Quantization
@@ -65,8 +67,13 @@ class EngineSettings:
         """Major and minor version of vLLM."""
         found = _RELEASE.match(self.vllm_version)
         if found is None:
-            raise ValueError(
-                f"vllmVersion: {self.vllm_version!r} is not a release; write one such as 0.31.0"
+            raise PlanError(
+                Mistake(
+                    key="vllmVersion",
+                    wrong=f"{self.vllm_version!r} is not a release",
+                    rule="only what vLLM loads can be accounted for",
+                    remedy="write one such as 0.31.0",
+                )
             )
         return int(found[1]), int(found[2])
 

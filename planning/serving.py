@@ -58,7 +58,7 @@ def serve(model: Model, revision: str, chosen: Candidate, settings: StackSetting
     mistakes = [
         *multi_node_mistakes(sized.nodes, settings),
         *_key_mistakes(release, flags, settings),
-        *map(_mistake, command.refusals),
+        *command.refusals,
     ]
     if mistakes:
         raise PlanError(*mistakes)
@@ -143,14 +143,6 @@ def _key_mistakes(release: str, flags: FlagList, settings: StackSettings) -> tup
         *api_key_mistakes(kind, release),
         *middleware_mistakes(kind, settings.server_extra_args, flags),
     )
-
-
-def _mistake(refusal: str) -> Mistake:
-    """Read `key: wrong; rule; remedy`, where the rule may be missing."""
-    key, _, rest = refusal.partition(": ")
-    wrong, *middle, remedy = rest.split("; ")
-    rule = "; ".join(middle) or "the plan cannot hold beside it"
-    return Mistake(key=key, wrong=wrong, rule=rule, remedy=remedy)
 
 
 def _warnings(

@@ -71,6 +71,10 @@ def test_a_missing_revision_is_a_mistake_of_that_key(hub: HubStandIn) -> None:
     assert "set revision to the full sha of a commit listed on " in said
 
 
+def test_a_name_with_a_semicolon_is_quoted_whole() -> None:
+    assert mistake("acme/a; b").startswith("model: model 'acme/a; b' is not a Hugging Face rep")
+
+
 def test_a_mirror_that_the_pods_ask_is_asked_for_the_facts_too(
     hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
