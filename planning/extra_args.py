@@ -13,7 +13,6 @@ from settings.credentials import looks_secret
 from settings.mistakes import Mistake
 
 _KEY: Final = "serverExtraArgs"
-_RULE: Final = "the plan cannot hold beside it"
 
 # Flags that only the plan may set, and what to do instead. Sizing, the Service and the probes
 # depend on their values, so a second value would make the plan wrong without a sign.
@@ -169,12 +168,13 @@ def _refusal(
         return _mistake(wrong, rule="the model comes from `model`", remedy="remove it")
     named = _named(occurrence.option, flags)
     if named in _SECRET_FLAGS:
-        wrong = f"{shown} puts a secret on the command line, which anyone who sees the pod can read"
-        return _mistake(wrong, remedy=_SECRET_FLAGS[named])
+        wrong = f"{shown} puts a secret on the command line"
+        rule = "anyone who sees the pod can read it"
+        return _mistake(wrong, rule=rule, remedy=_SECRET_FLAGS[named])
     if named in _OWNED:
         value = f" (`{planned[named]}`)" if named in planned else ""
-        wrong = f"{shown} sets {named}, which only the plan sets{value}"
-        return _mistake(wrong, remedy=_OWNED[named])
+        rule = f"only the plan sets it{value}"
+        return _mistake(f"{shown} sets {named}", rule=rule, remedy=_OWNED[named])
     return _arity_refusal(occurrence, flags.kinds.get(named, ""))
 
 
@@ -189,7 +189,7 @@ def _arity_refusal(occurrence: _Occurrence, kind: str) -> Mistake | None:
     return None
 
 
-def _mistake(wrong: str, *, rule: str = _RULE, remedy: str) -> Mistake:
+def _mistake(wrong: str, *, rule: str, remedy: str) -> Mistake:
     return Mistake(key=_KEY, wrong=wrong, rule=rule, remedy=remedy)
 
 

@@ -71,7 +71,7 @@ class EngineSettings:
                 Mistake(
                     key="vllmVersion",
                     wrong=f"{self.vllm_version!r} is not a release",
-                    rule="only what vLLM loads can be accounted for",
+                    rule="sizes are those of a release",
                     remedy="write one such as 0.31.0",
                 )
             )

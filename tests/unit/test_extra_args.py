@@ -54,8 +54,8 @@ def test_a_flag_that_only_the_plan_sets_is_refused_in_any_spelling(extra: tuple[
 
 def test_a_refusal_names_the_key_the_planned_value_and_the_key_to_set_instead() -> None:
     (refusal,) = review("--max_model_len=4096").refusals
-    assert f"{refusal.key}: {refusal.wrong}; {refusal.remedy}" == (
-        "serverExtraArgs: `--max_model_len` sets --max-model-len, which only the plan sets "
+    assert str(refusal) == (
+        "serverExtraArgs: `--max_model_len` sets --max-model-len; only the plan sets it "
         "(`32768`); set `maxModelLen` instead"
     )
 

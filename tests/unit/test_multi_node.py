@@ -145,7 +145,7 @@ def test_an_existing_claim_must_reach_every_node(mode: str, refused: bool) -> No
 )
 def test_the_flags_of_several_nodes_belong_to_the_plan(flag: str) -> None:
     text = refusal(serverExtraArgs=[flag, "2"])
-    assert f"`{flag}` sets {flag}, which only the plan sets" in text
+    assert f"`{flag}` sets {flag}; only the plan sets it" in text
 
 
 def test_kinds_of_models_without_pipeline_parallel_are_refused() -> None:
