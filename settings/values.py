@@ -25,9 +25,9 @@ _IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-
 def plain_to_text(value: object) -> object:
     """Turn a number into its text and leave anything else alone."""
     # YAML reads `cpu: 8` as a number; Kubernetes takes both.
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:g}"
-    return value
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def rule(message: str, *, remedy: str) -> PydanticCustomError:
