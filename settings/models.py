@@ -38,7 +38,7 @@ def _from_json(value: object) -> object:
     if isinstance(value, str) and value.strip()[:1] in {"{", "["}:
         try:
             return json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return value
     return value
 

@@ -169,6 +169,9 @@ _REMEDIES = {
 
 _OTHERWISE = "docs/configuration.md says what the key takes"
 
+_LONGEST_SHOWN = 200
+"""Characters of a value that a message repeats."""
+
 _NEVER_SHOWN = frozenset({"extraEnv"})
 """Keys whose values may be secrets that nothing tells from others."""
 
@@ -213,7 +216,9 @@ def _shown(value: object) -> str:
     text = repr(value)
     if has_user_info(text):
         return "an address with a password"
-    return text if may_be_shown(text) else "a value that looks like a secret"
+    if not may_be_shown(text):
+        return "a value that looks like a secret"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:

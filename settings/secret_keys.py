@@ -35,7 +35,10 @@ def split_api_keys(text: str) -> tuple[str, ...]:
     """
     if not text.lstrip().startswith("["):
         return tuple(text.split())
-    found: Any = json.loads(text)
+    try:
+        found: Any = json.loads(text)
+    except RecursionError:
+        raise ValueError("a list that is nested too deep") from None
     if not all(isinstance(key, str) for key in found):
         raise ValueError("an API key is a text")
     return tuple(found)
