@@ -252,6 +252,13 @@ def test_the_message_counts_and_sorts_its_lines() -> None:
     )
 
 
+def test_a_mistake_stays_on_its_line_whatever_its_key_holds() -> None:
+    parsed = parse(VALID | {"labels": '{"a\\nb\\u001b[2J": ""}'}, secret=frozenset())
+    message = as_message("dev", parsed.mistakes)
+    assert message.splitlines()[1].startswith("  - labels.a\\nb\\x1b[2J: ")
+    assert len(message.splitlines()) == 2
+
+
 def test_did_you_mean_ignores_case_and_stays_silent_when_nothing_is_near() -> None:
     assert did_you_mean("MAXMODELLEN", ["maxModelLen"]) == "maxModelLen"
     assert did_you_mean("zzz", ["maxModelLen"]) is None
