@@ -12,10 +12,12 @@ from settings.values import (
     AbsolutePath,
     DnsLabel,
     DnsSubdomain,
+    Driver,
     Filled,
     LabelValue,
     Quantity,
     Section,
+    StorageClass,
     Text,
 )
 
@@ -33,7 +35,7 @@ class Cache(Section):
         default=None,
         description="`pvc`, `none`: of the volume; default: the model's files plus headroom",
     )
-    storage_class: str | None = Field(
+    storage_class: StorageClass | None = Field(
         default=None, description="`pvc`: of the volume; default: the cluster's"
     )
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
@@ -58,7 +60,7 @@ class Cache(Section):
         default=None, description="`hostPath`: folder of each node; `nfs`: folder of the server"
     )
     server: Filled | None = Field(default=None, description="`nfs`: its address")
-    driver: Filled | None = Field(
+    driver: Driver | None = Field(
         default=None, description="`csi`: a driver of inline volumes on a share or bucket"
     )
     volume_attributes: dict[str, Text] = Field(

@@ -27,6 +27,7 @@ from settings.values import (
     Revision,
     SecretKey,
     Section,
+    ServedName,
     ServiceName,
     Text,
 )
@@ -72,7 +73,7 @@ class Pool(Section):
 class Preset(Section):
     """A GPU flavour of the cluster, as an app platform's catalogue lists it."""
 
-    name: str = Field(description="what `preset` chooses it by")
+    name: Claim = Field(description="what `preset` chooses it by")
     vendor: Literal["nvidia", "amd"] | None = Field(
         default=None, description="of the GPU; default: required with `gpus`"
     )
@@ -135,13 +136,13 @@ class Namespace(Section):
 class Kubernetes(Section):
     """Which cluster: a kubeconfig context, or a directory to render manifests to."""
 
-    context: str | None = Field(
+    context: Filled | None = Field(
         default=None, description="kubeconfig context; default: required, unless `renderTo` is set"
     )
-    cluster_id: str | None = Field(
+    cluster_id: Filled | None = Field(
         default=None, description="when it changes, every object is replaced; default: `context`"
     )
-    render_to: str | None = Field(
+    render_to: Filled | None = Field(
         default=None, description="directory for manifests, instead of a cluster"
     )
 
@@ -204,7 +205,7 @@ class StackSettings(Section):
     check_access: bool = Field(
         default=True, description="try at preview whether the Hub opens the model to the token"
     )
-    served_model_name: str | None = Field(
+    served_model_name: ServedName | None = Field(
         default=None, description="what clients put in `model`; default: the repository"
     )
     max_model_len: int | None = Field(

@@ -19,7 +19,13 @@ _DURATION = re.compile(r"(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
 _URL = re.compile(r"https?://[^\s/@?#]+(/[^\s@]*)?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _EMAIL_DOMAIN = re.compile(r"\*|(\*?\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\.[-a-zA-Z0-9]+)*")
-_IMAGE = re.compile(r"[a-z0-9.:/_-]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})")
+_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    r"((\[[0-9a-fA-F:]+\]|[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?)(:[0-9]+)?/)?"
+    rf"{_COMPONENT}(/{_COMPONENT})*"
+    r"(?=[:@])(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+"""A reference as container runtimes read it (github.com/distribution/reference, regexp.go)."""
 
 
 def plain_to_text(value: object) -> object:
@@ -93,6 +99,32 @@ def _check_dns_subdomain(value: str) -> str:
     return value
 
 
+def _check_storage_class(value: str) -> str:
+    # Without a name, the claim waits for a volume that somebody makes.
+    return _check_dns_subdomain(value) if value else value
+
+
+def _check_driver(value: str) -> str:
+    # Kubernetes, ValidateCSIDriverName.
+    lower = value.lower()
+    if len(value) > 63 or not all(_DNS_LABEL.fullmatch(label) for label in lower.split(".")):
+        raise rule(
+            "is the name of a CSI driver: letters, digits and '-', joined by dots, at most 63 "
+            "characters",
+            remedy="write it like nfs.csi.k8s.io, as 'kubectl get csidrivers' has it",
+        )
+    return value
+
+
+def _check_served_name(value: str) -> str:
+    if value and (value.startswith("-") or not value.strip() or not value.isprintable()):
+        raise rule(
+            "is a text of printable characters without '-' at its start, where vLLM reads a flag",
+            remedy="write it like mistral-7b, or remove it for the name of the repository",
+        )
+    return value
+
+
 def _check_secret_key(value: str) -> str:
     if len(value) > 253 or not _SECRET_KEY.fullmatch(value):
         raise rule(
@@ -154,7 +186,8 @@ def _check_claim(value: str) -> str:
 def _check_image(value: str) -> str:
     if not _IMAGE.fullmatch(value) or value.endswith(":latest"):
         raise rule(
-            "is an image with a fixed tag or digest; 'latest' changes under a running stack",
+            "is an image, without https://, with a fixed tag or digest; 'latest' changes under a "
+            "running stack",
             remedy="write it like vllm/vllm-openai:v0.31.0",
         )
     return value
@@ -176,6 +209,9 @@ ServiceName = Annotated[str, AfterValidator(_check_service_name)]
 LabelValue = Annotated[str, AfterValidator(_check_label_value)]
 Filled = Annotated[str, AfterValidator(_check_filled)]
 DnsSubdomain = Annotated[str, AfterValidator(_check_dns_subdomain)]
+StorageClass = Annotated[str, AfterValidator(_check_storage_class)]
+Driver = Annotated[str, AfterValidator(_check_driver)]
+ServedName = Annotated[str, AfterValidator(_check_served_name)]
 Image = Annotated[str, AfterValidator(_check_image)]
 Revision = Annotated[str, AfterValidator(_check_revision)]
 Duration = Annotated[str, AfterValidator(_check_duration)]

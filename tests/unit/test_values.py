@@ -7,7 +7,7 @@ import json
 import pytest
 
 from settings.parse import parse
-from tests.unit.test_settings import PRESET, VALID
+from tests.unit.test_settings import PRESET, VALID, mistakes, only
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,64 @@ def test_bytes_of_memory_may_be_a_number() -> None:
     settings = parse(VALID | {"presets": presets}, secret=frozenset()).settings
     assert settings is not None
     assert settings.presets[0].memory == "34359738368"
+
+
+@pytest.mark.parametrize("name", ["-mistral", "--port", " ", "a\nb", "a\0"])
+def test_a_served_name_that_vllm_would_take_for_a_flag_or_no_client_could_send_is_refused(
+    name: str,
+) -> None:
+    assert only({"servedModelName": name}).startswith("servedModelName: ")
+
+
+@pytest.mark.parametrize("name", ["mistral", "acme/chat:v2", "größe 7b", "a-b"])
+def test_a_served_name_is_any_other_text(name: str) -> None:
+    assert mistakes({"servedModelName": name}) == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb"])
+def test_a_preset_has_a_name_that_a_line_of_the_preview_can_hold(name: str) -> None:
+    presets = json.dumps([PRESET | {"name": name}])
+    assert only({"presets": presets}).startswith("presets[0].name: ")
+
+
+@pytest.mark.parametrize("driver", ["Files!", "a b", "a" * 64, "files..example.com"])
+def test_what_is_no_name_of_a_csi_driver_is_refused(driver: str) -> None:
+    line = only({"cache": json.dumps({"storage": "csi", "driver": driver})})
+    assert line.startswith(f"cache.driver: {driver!r} is refused; ")
+    assert mistakes({"cache": '{"storage": "csi", "driver": "files.example.com"}'}) == []
+
+
+@pytest.mark.parametrize("name", ["Fast", "a b", "-a", "a" * 254])
+def test_what_is_no_name_of_a_storage_class_is_refused(name: str) -> None:
+    assert only({"cache": json.dumps({"storageClass": name})}).startswith("cache.storageClass: ")
+    # No class at all: a volume that an administrator made.
+    assert mistakes({"cache": '{"storageClass": ""}'}) == []
+
+
+@pytest.mark.parametrize(
+    "image", ["https://registry.example.com/vllm:v1", ":v1", "/vllm:v1", "a//b:v1", "vllm_:v1"]
+)
+def test_an_image_that_no_kubelet_could_pull_is_refused(image: str) -> None:
+    assert only({"image": image}).startswith(f"image: {image!r} is refused; ")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "vllm:v1",
+        "registry.example.com:5000/a/b__c/d-e:v1",
+        "Registry.example.com/a:v1",
+        "localhost/a:v1",
+        "[fd00::1]:5000/a:v1",
+        "vllm/vllm-openai:v0.31.0@sha256:" + "a" * 64,
+    ],
+)
+def test_an_image_is_any_reference_with_a_tag_or_digest(image: str) -> None:
+    assert mistakes({"image": image}) == []
+
+
+@pytest.mark.parametrize("key", ["context", "clusterId", "renderTo"])
+def test_an_empty_text_names_no_cluster_and_no_folder(key: str) -> None:
+    other = "renderTo" if key == "context" else "context"
+    line = only({"kubernetes": json.dumps({key: "", other: "a"})})
+    assert line.startswith(f"kubernetes.{key}: '' is refused; it is not empty; ")
