@@ -18,6 +18,7 @@ from settings.models import StackSettings, decode
 from settings.preset_files import PresetFileError, read_presets
 from settings.rules import check, top_level
 from settings.secret_keys import SECRET_KEYS, value_mistakes
+from settings.values import plain_to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,21 +146,23 @@ def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
         return f"it is {context['expected']}", remedy
     if kind == "rule":
         return f"it {context['message']}", str(context["remedy"])
-    return _sentence(detail["msg"]), _REMEDIES.get(kind, _OTHERWISE).format(**context)
+    bounds = {name: plain_to_text(bound) for name, bound in context.items()}
+    return _sentence(detail["msg"]), _REMEDIES.get(kind, _OTHERWISE).format(**bounds)
 
 
 _REMEDIES = {
     "bool_parsing": "write true or false",
     "bool_type": "write true or false",
     "dict_type": "write keys and values below it, as in {{team: search}}",
+    "finite_number": "write a number, such as 0.9",
     "float_parsing": "write a number, such as 0.9",
     "float_type": "write a number, such as 0.9",
-    "greater_than": "write a number above {gt:g}",
-    "greater_than_equal": "write {ge:g} or more",
+    "greater_than": "write a number above {gt}",
+    "greater_than_equal": "write {ge} or more",
     "int_from_float": "write a number without decimals",
     "int_parsing": "write a number without decimals, such as 2",
     "int_type": "write a number without decimals, such as 2",
-    "less_than_equal": "write {le:g} or less",
+    "less_than_equal": "write {le} or less",
     "model_type": "write its keys below it, as in {{enabled: false}}",
     "string_too_long": "shorten it to {max_length} characters",
     "string_type": "put the value in quotes",

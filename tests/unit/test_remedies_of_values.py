@@ -61,6 +61,8 @@ def test_the_example_of_a_remedy_is_accepted(key: str) -> None:
         ({"replicas": "-1"}, "write 0 or more"),
         ({"replicas": "1.5"}, "write a number without decimals, such as 2"),
         ({"requestSeconds": "86401"}, "write 86400 or less"),
+        ({"autoscaling": '{"requestsPerSecond": 1000001}'}, "write 1000000 or less"),
+        ({"gpuMemoryUtilization": "2"}, "write 1 or less"),
         ({"gpuMemoryUtilization": "0"}, "write a number above 0"),
         ({"gpuMemoryUtilization": "much"}, "write a number, such as 0.9"),
         ({"force": "perhaps"}, "write true or false"),
