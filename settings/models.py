@@ -17,12 +17,15 @@ from settings.cache import Cache
 from settings.ingress import Ingress
 from settings.network import Network
 from settings.values import (
+    Budget,
     Claim,
     DnsLabel,
     DnsSubdomain,
     Duration,
     Filled,
+    GroupId,
     Image,
+    Price,
     Quantity,
     Revision,
     SecretKey,
@@ -64,7 +67,7 @@ class Pool(Section):
 
     node_selector: dict[str, Text] = Field(default={}, description="labels of the nodes")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="taints of the nodes")
-    device_groups: tuple[int, ...] | None = Field(
+    device_groups: tuple[GroupId, ...] | None = Field(
         default=None,
         description="owners of the GPU's devices on the nodes; default: 44 and 109 for AMD",
     )
@@ -83,7 +86,7 @@ class Preset(Section):
     gpus: int = Field(default=0, ge=0, le=16, description="GPUs of one replica, on one node")
     cpu: Quantity = Field(description="CPUs of one replica")
     memory: Quantity = Field(description="memory of one replica")
-    price_per_hour: float = Field(default=0.0, ge=0, description="of one replica, in any currency")
+    price_per_hour: Price = Field(default=0.0, description="of one replica, in any currency")
     capacity: int | None = Field(
         default=None, ge=0, description="replicas that the cluster can hold; default: unknown"
     )
@@ -162,15 +165,13 @@ class MultiNode(Section):
 class Rollout(Section):
     """Limits of a rollout."""
 
-    start_seconds: int | None = Field(
+    start_seconds: Budget | None = Field(
         default=None,
-        ge=10,
         description="until a pod that has a node must answer; "
         "default: planned from what it fetches and loads",
     )
-    download_seconds: int | None = Field(
+    download_seconds: Budget | None = Field(
         default=None,
-        ge=10,
         description="until the download Job must be done; default: planned from the files",
     )
     node_seconds: int = Field(
@@ -248,6 +249,7 @@ class StackSettings(Section):
     replicas: int | None = Field(
         default=None,
         ge=0,
+        le=1000,
         description="number of replicas when autoscaling is off, set again on every `up`; "
         "default: 1 on creation, afterwards left to `kubectl scale` or another scaler",
     )

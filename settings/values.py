@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -202,6 +202,11 @@ def _check_revision(value: str) -> str:
     return value
 
 
+Budget = Annotated[int, Field(ge=10, le=604800)]
+"""Seconds of a limit, up to a week: Kubernetes counts most of them in 32 bits."""
+
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+GroupId = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Quantity = Annotated[str, BeforeValidator(plain_to_text), AfterValidator(_check_quantity)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]

@@ -100,3 +100,44 @@ def test_an_empty_text_names_no_cluster_and_no_folder(key: str) -> None:
     other = "renderTo" if key == "context" else "context"
     line = only({"kubernetes": json.dumps({key: "", other: "a"})})
     assert line.startswith(f"kubernetes.{key}: '' is refused; it is not empty; ")
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "most"),
+    [
+        ("rollout", "startSeconds", 604800),
+        ("rollout", "downloadSeconds", 604800),
+        ("autoscaling", "coldStart.waitSeconds", 86400),
+        ("autoscaling", "scaleUp.pods", 1000),
+        ("autoscaling", "scaleDown.pods", 1000),
+    ],
+)
+def test_a_number_has_a_bound_where_kubernetes_has_one(key: str, name: str, most: int) -> None:
+    def nested(number: int) -> dict[str, str]:
+        value: object = number
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        return {key: json.dumps(value)}
+
+    assert mistakes(nested(most)) == []
+    assert only(nested(most + 1)).startswith(f"{key}.{name}: {most + 1} is refused; ")
+
+
+def test_replicas_have_the_bound_of_the_autoscaler() -> None:
+    many = {"cache": '{"accessMode": "ReadWriteMany"}'}
+    assert mistakes(many | {"replicas": "1000"}) == []
+    assert only(many | {"replicas": "1001"}).endswith("; write 1000 or less")
+
+
+@pytest.mark.parametrize("group", [-1, 2**31])
+def test_what_is_no_number_of_a_group_is_refused(group: int) -> None:
+    presets = json.dumps([PRESET | {"pool": {"deviceGroups": [44, group]}}])
+    assert only({"presets": presets}).startswith("presets[0].pool.deviceGroups[1]: ")
+
+
+@pytest.mark.parametrize("price", ["Infinity", "NaN"])
+def test_a_price_is_a_number_that_can_be_written(price: str) -> None:
+    presets = json.dumps([PRESET]).replace("}", f', "pricePerHour": {price}}}')
+    line = only({"presets": presets})
+    assert line.startswith("presets[0].pricePerHour: ")
+    assert line.endswith("; write a number, such as 0.9")
