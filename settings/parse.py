@@ -117,7 +117,7 @@ def _mistake(detail: ErrorDetails, values: Mapping[str, object]) -> Mistake:
             )
         case kind:
             value = _value_at(values, location)
-            rule, remedy = _rule(kind, detail, str(value))
+            rule, remedy = _rule(kind, detail, value)
             shown = "its value" if location[0] in _NEVER_SHOWN else _shown(value)
             return Mistake(
                 key=_path(location),
@@ -138,16 +138,29 @@ def _unknown_key(location: tuple[int | str, ...]) -> Mistake:
     )
 
 
-def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
+def _rule(kind: str, detail: ErrorDetails, value: object) -> tuple[str, str]:
     context = detail.get("ctx", {})
     if kind == "literal_error":
-        near = did_you_mean(text, re.findall("'([^']*)'", str(context["expected"])))
+        near = did_you_mean(str(value), re.findall("'([^']*)'", str(context["expected"])))
         remedy = f"did you mean '{near}'?" if near else "choose one of them"
         return f"it is {context['expected']}", remedy
     if kind == "rule":
         return f"it {context['message']}", str(context["remedy"])
     bounds = {name: plain_to_text(bound) for name, bound in context.items()}
-    return _sentence(detail["msg"]), _REMEDIES.get(kind, _OTHERWISE).format(**bounds)
+    remedy = _remedy_of_shape(kind, detail["loc"], value) or _REMEDIES.get(kind, _OTHERWISE)
+    return _sentence(detail["msg"]), remedy.format(**bounds)
+
+
+def _remedy_of_shape(kind: str, location: tuple[int | str, ...], value: object) -> str | None:
+    """What to write where one shape of YAML stands for another, if the key itself decides that."""
+    if kind == "string_type" and isinstance(value, list | dict):
+        return "write one text"
+    keys = _keys_beside((*location, "")) if kind in {"model_type", "tuple_type"} else []
+    if not keys or "enabled" in keys:
+        return None
+    if kind == "model_type":
+        return f"write its keys below it, which are {_listed(keys)}"
+    return f"write a list of sections, whose keys are {_listed(keys)}"
 
 
 _REMEDIES = {
@@ -162,10 +175,13 @@ _REMEDIES = {
     "int_from_float": "write a number without decimals",
     "int_parsing": "write a number without decimals, such as 2",
     "int_type": "write a number without decimals, such as 2",
+    "int_parsing_size": "write a smaller number",
+    "invalid_key": "put the key in quotes",
     "less_than_equal": "write {le} or less",
     "model_type": "write its keys below it, as in {{enabled: false}}",
     "string_too_long": "shorten it to {max_length} characters",
     "string_type": "put the value in quotes",
+    "string_unicode": "remove the half of a character that it holds",
     "tuple_type": "write a list, as in [one, two]",
 }
 """What to write instead, by pydantic's kind of mistake."""

@@ -78,6 +78,32 @@ def test_a_value_of_another_kind_is_told_what_to_write(
     assert only(changed).rpartition("; ")[2] == remedy
 
 
+@pytest.mark.parametrize(
+    ("changed", "remedy"),
+    [
+        ({"kubernetes": "prod"}, "write its keys below it, which are clusterId, context, renderTo"),
+        ({"namespace": "llm"}, "write its keys below it, which are create, name"),
+        (
+            {"autoscaling": '{"fallback": 2}'},
+            "write its keys below it, which are failures, replicas",
+        ),
+        ({"huggingFaceTokenSecret": "hub"}, "write its keys below it, which are key, name"),
+        ({"presets": '["l4"]'}, None),
+        ({"tolerations": "gpu"}, None),
+        ({"autoscaling": '{"cron": 5}'}, None),
+        ({"model": '["a"]'}, "write one text"),
+        ({"labels": '{"a": {"b": "c"}}'}, "write one text"),
+    ],
+)
+def test_a_section_is_told_the_keys_that_it_has(
+    changed: dict[str, str], remedy: str | None
+) -> None:
+    said = only(changed).rpartition("; ")[2]
+    assert remedy is None or said == remedy
+    assert "enabled" not in said
+    assert "[one, two]" not in said
+
+
 def test_no_key_of_the_config_is_left_without_a_remedy() -> None:
     shapes = ["text", "-1", "1.5", "[]", "{}", "[1]", '{"a": 1}', '[{"a": 1}]', "true"]
     presets = [json.dumps([PRESET | {"memory": shape}]) for shape in shapes]
