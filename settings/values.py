@@ -15,7 +15,9 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-_DURATION = re.compile(r"(?=[0-9])([0-9]+h)?([0-9]+m)?([0-9]+s)?")
+_DURATION = re.compile(r"(?=[0-9])([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")
+"""Go counts nanoseconds in 64 bits (292 years), which no six digits of each unit exceed."""
+
 _URL = re.compile(r"https?://[^\s/@?#]+(/[^\s@]*)?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _EMAIL_DOMAIN = re.compile(r"\*|(\*?\.)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\.[-a-zA-Z0-9]+)*")
@@ -137,7 +139,8 @@ def _check_secret_key(value: str) -> str:
 def _check_duration(value: str) -> str:
     if not _DURATION.fullmatch(value):
         raise rule(
-            "is a duration of hours, minutes and seconds", remedy="write it like 1h0m0s or 90s"
+            "is a duration of hours, minutes and seconds, of at most 6 digits each",
+            remedy="write it like 1h0m0s or 90s",
         )
     return value
 

@@ -141,3 +141,14 @@ def test_a_price_is_a_number_that_can_be_written(price: str) -> None:
     line = only({"presets": presets})
     assert line.startswith("presets[0].pricePerHour: ")
     assert line.endswith("; write a number, such as 0.9")
+
+
+@pytest.mark.parametrize("interval", ["2562048h", "9999999s", "9" * 30 + "m"])
+def test_an_interval_that_go_cannot_hold_is_refused(interval: str) -> None:
+    def external(value: str) -> dict[str, str]:
+        token = {"store": "vault", "key": "hub", "refreshInterval": value}
+        return {"huggingFaceTokenExternal": json.dumps(token)}
+
+    line = only(external(interval))
+    assert line.startswith("huggingFaceTokenExternal.refreshInterval: ")
+    assert mistakes(external("999999h999999m999999s")) == []
