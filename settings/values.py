@@ -14,7 +14,7 @@ _QUANTITY = re.compile(r"[1-9][0-9]*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_SECRET_KEY = re.compile(r"(?!\.$|\.\.)[-._a-zA-Z0-9]+")
 _DURATION = re.compile(r"(?=[0-9])([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")
 """Go counts nanoseconds in 64 bits (292 years), which no six digits of each unit exceed."""
 
@@ -130,7 +130,7 @@ def _check_served_name(value: str) -> str:
 def _check_secret_key(value: str) -> str:
     if len(value) > 253 or not _SECRET_KEY.fullmatch(value):
         raise rule(
-            "is an entry of a Secret: letters, digits, '-', '_' and '.'",
+            "is an entry of a Secret: letters, digits, '-', '_' and '.', with no '..' at its start",
             remedy="write it like api-key",
         )
     return value
@@ -146,18 +146,19 @@ def _check_duration(value: str) -> str:
 
 
 def _check_url(value: str) -> str:
-    if not _URL.fullmatch(value) or not _has_valid_port(value):
+    if not _URL.fullmatch(value) or not _has_host_and_port(value):
         raise rule(
-            "is an address with http:// or https://, without a user or password, and with a port "
-            "of 1 to 65535 if any",
+            "is an address with http:// or https:// and a host, without a user or password, and "
+            "with a port of 1 to 65535 if any",
             remedy="write it like https://login.example.com",
         )
     return value
 
 
-def _has_valid_port(url: str) -> bool:
+def _has_host_and_port(url: str) -> bool:
     try:
-        return urlsplit(url).port != 0
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

@@ -152,3 +152,17 @@ def test_an_interval_that_go_cannot_hold_is_refused(interval: str) -> None:
     line = only(external(interval))
     assert line.startswith("huggingFaceTokenExternal.refreshInterval: ")
     assert mistakes(external("999999h999999m999999s")) == []
+
+
+@pytest.mark.parametrize("key", [".", "..", "..token", "a" * 254])
+def test_what_is_no_entry_of_a_secret_is_refused(key: str) -> None:
+    line = only({"huggingFaceTokenSecret": json.dumps({"name": "hub", "key": key})})
+    assert line.startswith(f"huggingFaceTokenSecret.key: {key!r}"[:200])
+    assert mistakes({"huggingFaceTokenSecret": '{"name": "hub", "key": ".token..a"}'}) == []
+
+
+@pytest.mark.parametrize("address", ["http://:80", "http://?a", "https://:0/x"])
+def test_an_address_names_a_host(address: str) -> None:
+    auth = {"kind": "forwardAuth", "address": address}
+    line = only({"ingress": json.dumps({"host": "llm.example.com", "auth": auth})})
+    assert line.startswith(f"ingress.auth.address: {address!r} is refused; ")
