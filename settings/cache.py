@@ -10,12 +10,12 @@ from pydantic import Field
 from settings.mistakes import Mistake
 from settings.values import (
     AbsolutePath,
+    Bytes,
     DnsLabel,
     DnsSubdomain,
     Driver,
     Filled,
     LabelValue,
-    Quantity,
     Section,
     StorageClass,
     Text,
@@ -31,7 +31,7 @@ class Cache(Section):
     storage: Storage = Field(
         default="pvc", description="what holds the model's files between restarts"
     )
-    size: Quantity | None = Field(
+    size: Bytes | None = Field(
         default=None,
         description="`pvc`, `none`: of the volume; default: the model's files plus headroom",
     )

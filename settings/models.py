@@ -18,7 +18,9 @@ from settings.ingress import Ingress
 from settings.network import Network
 from settings.values import (
     Budget,
+    Bytes,
     Claim,
+    Cpus,
     DnsLabel,
     DnsSubdomain,
     Duration,
@@ -26,7 +28,6 @@ from settings.values import (
     GroupId,
     Image,
     Price,
-    Quantity,
     Revision,
     SecretKey,
     Section,
@@ -84,8 +85,8 @@ class Preset(Section):
         default=None, description="a key of catalog/gpus.yaml; default: required with `gpus`"
     )
     gpus: int = Field(default=0, ge=0, le=16, description="GPUs of one replica, on one node")
-    cpu: Quantity = Field(description="CPUs of one replica")
-    memory: Quantity = Field(description="memory of one replica")
+    cpu: Cpus = Field(description="CPUs of one replica")
+    memory: Bytes = Field(description="memory of one replica")
     price_per_hour: Price = Field(default=0.0, description="of one replica, in any currency")
     capacity: int | None = Field(
         default=None, ge=0, description="replicas that the cluster can hold; default: unknown"

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-_QUANTITY = re.compile(r"[1-9][0-9]*(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_CPUS = re.compile(r"[1-9][0-9]{0,17}m?")
+_BYTES = re.compile(r"[1-9][0-9]{0,17}(k|M|G|T|Ki|Mi|Gi|Ti)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -43,10 +44,20 @@ def rule(message: str, *, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{message}", {"message": message, "remedy": remedy})
 
 
-def _check_quantity(value: str) -> str:
-    if not _QUANTITY.fullmatch(value):
+def _check_cpus(value: str) -> str:
+    if not _CPUS.fullmatch(value):
         raise rule(
-            "is a Kubernetes quantity in canonical form", remedy="write it like 8, 500m or 32Gi"
+            "is a number of CPUs, or of thousandths with an 'm', as a Kubernetes quantity",
+            remedy="write it like 8 or 500m",
+        )
+    return value
+
+
+def _check_bytes(value: str) -> str:
+    if not _BYTES.fullmatch(value):
+        raise rule(
+            "is a number of bytes, as a Kubernetes quantity in canonical form",
+            remedy="write it like 32Gi or 500M",
         )
     return value
 
@@ -211,7 +222,8 @@ Budget = Annotated[int, Field(ge=10, le=604800)]
 
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 GroupId = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Quantity = Annotated[str, BeforeValidator(plain_to_text), AfterValidator(_check_quantity)]
+Cpus = Annotated[str, BeforeValidator(plain_to_text), AfterValidator(_check_cpus)]
+Bytes = Annotated[str, BeforeValidator(plain_to_text), AfterValidator(_check_bytes)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 DnsLabel = Annotated[str, AfterValidator(_check_dns_label)]
 ServiceName = Annotated[str, AfterValidator(_check_service_name)]

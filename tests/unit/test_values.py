@@ -166,3 +166,22 @@ def test_an_address_names_a_host(address: str) -> None:
     auth = {"kind": "forwardAuth", "address": address}
     line = only({"ingress": json.dumps({"host": "llm.example.com", "auth": auth})})
     assert line.startswith(f"ingress.auth.address: {address!r} is refused; ")
+
+
+@pytest.mark.parametrize(
+    ("key", "quantity", "remedy"),
+    [
+        ("cpu", "8Gi", "write it like 8 or 500m"),
+        ("cpu", "1" + "0" * 18, "write it like 8 or 500m"),
+        ("memory", "100m", "write it like 32Gi or 500M"),
+        ("memory", "1" + "0" * 18 + "Gi", "write it like 32Gi or 500M"),
+    ],
+)
+def test_cpus_are_no_bytes_and_bytes_have_no_thousandths(
+    key: str, quantity: str, remedy: str
+) -> None:
+    line = only({"presets": json.dumps([PRESET | {key: quantity}])})
+    assert line.startswith(f"presets[0].{key}: {quantity!r} is refused; ")
+    assert line.endswith(remedy)
+    for fine in ("8", "500m") if key == "cpu" else ("32Gi", "500M", "1073741824"):
+        assert mistakes({"presets": json.dumps([PRESET | {key: fine}])}) == []
