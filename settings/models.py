@@ -122,7 +122,7 @@ class ExternalToken(Section):
         default="SecretStore", description="the first is in the app's namespace"
     )
     key: Claim = Field(description="what holds the token in the store")
-    property: str | None = Field(
+    property: Claim | None = Field(
         default=None, description="a field of it; default: the whole value"
     )
     refresh_interval: Duration = Field(

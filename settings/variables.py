@@ -54,6 +54,8 @@ def _read(value: object, as_entry: ValidatorFunctionWrapHandler) -> object:
             "is a text, or name and key of a Secret's entry",
             remedy="put it in quotes, or write {name: SECRET, key: ENTRY}",
         )
+    if "\0" in text:
+        raise rule("is a text without NUL, which ends one", remedy="remove that character")
     return text
 
 

@@ -185,3 +185,15 @@ def test_cpus_are_no_bytes_and_bytes_have_no_thousandths(
     assert line.endswith(remedy)
     for fine in ("8", "500m") if key == "cpu" else ("32Gi", "500M", "1073741824"):
         assert mistakes({"presets": json.dumps([PRESET | {key: fine}])}) == []
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\nb", ""])
+def test_what_is_no_field_of_a_stored_value_is_refused(value: str) -> None:
+    token = {"store": "vault", "key": "hub", "property": value}
+    line = only({"huggingFaceTokenExternal": json.dumps(token)})
+    assert line.startswith("huggingFaceTokenExternal.property: ")
+
+
+def test_a_variable_holds_no_end_of_a_text() -> None:
+    line = only({"extraEnv": '{"A": "a\\u0000b"}'})
+    assert line.startswith("extraEnv.A: its value is refused; it is a text without NUL")
