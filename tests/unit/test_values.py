@@ -197,3 +197,9 @@ def test_what_is_no_field_of_a_stored_value_is_refused(value: str) -> None:
 def test_a_variable_holds_no_end_of_a_text() -> None:
     line = only({"extraEnv": '{"A": "a\\u0000b"}'})
     assert line.startswith("extraEnv.A: its value is refused; it is a text without NUL")
+
+
+@pytest.mark.parametrize("server", ["nas\0", "nas\n", " "])
+def test_what_is_no_address_of_a_file_server_is_refused(server: str) -> None:
+    cache = {"storage": "nfs", "server": server, "path": "/models"}
+    assert only({"cache": json.dumps(cache)}).startswith("cache.server: ")
