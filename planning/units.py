@@ -15,7 +15,7 @@ def amount(quantity: str) -> float:
     """Give the number, or the bytes, of a quantity of the stack config, such as 500m or 32Gi.
 
     Raises:
-        KeyError: it is none that `settings.values.Quantity` takes.
+        KeyError: it is none that `settings.values` takes.
     """
     digits = quantity.rstrip("mkMGTKi")
     return int(digits) * _SUFFIXES[quantity.removeprefix(digits)]

@@ -30,6 +30,7 @@ class ScaleUp(Section):
     pods: int | None = Field(
         default=None,
         ge=1,
+        le=1000,
         description="at most so many in a period; "
         "default: all that are asked for where the preset declares its capacity, else 1",
     )
@@ -39,7 +40,7 @@ class ScaleUp(Section):
 class ScaleDown(Section):
     """How many replicas may be taken away at once."""
 
-    pods: int = Field(default=1, ge=1, description="at most so many in a period")
+    pods: int = Field(default=1, ge=1, le=1000, description="at most so many in a period")
     period_seconds: int = Field(default=60, ge=1, le=1800, description="that period")
 
 

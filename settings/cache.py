@@ -10,12 +10,14 @@ from pydantic import Field
 from settings.mistakes import Mistake
 from settings.values import (
     AbsolutePath,
+    Bytes,
+    Claim,
     DnsLabel,
     DnsSubdomain,
-    Filled,
+    Driver,
     LabelValue,
-    Quantity,
     Section,
+    StorageClass,
     Text,
 )
 
@@ -29,11 +31,11 @@ class Cache(Section):
     storage: Storage = Field(
         default="pvc", description="what holds the model's files between restarts"
     )
-    size: Quantity | None = Field(
+    size: Bytes | None = Field(
         default=None,
         description="`pvc`, `none`: of the volume; default: the model's files plus headroom",
     )
-    storage_class: str | None = Field(
+    storage_class: StorageClass | None = Field(
         default=None, description="`pvc`: of the volume; default: the cluster's"
     )
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
@@ -57,8 +59,8 @@ class Cache(Section):
     path: AbsolutePath | None = Field(
         default=None, description="`hostPath`: folder of each node; `nfs`: folder of the server"
     )
-    server: Filled | None = Field(default=None, description="`nfs`: its address")
-    driver: Filled | None = Field(
+    server: Claim | None = Field(default=None, description="`nfs`: its address")
+    driver: Driver | None = Field(
         default=None, description="`csi`: a driver of inline volumes on a share or bucket"
     )
     volume_attributes: dict[str, Text] = Field(

@@ -17,7 +17,9 @@ class Mistake:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.wrong}; {self.rule}; {self.remedy}"
+        text = f"{self.key}: {self.wrong}; {self.rule}; {self.remedy}"
+        # What a config holds must neither break the line nor command the terminal.
+        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

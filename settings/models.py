@@ -17,16 +17,21 @@ from settings.cache import Cache
 from settings.ingress import Ingress
 from settings.network import Network
 from settings.values import (
+    Budget,
+    Bytes,
     Claim,
+    Cpus,
     DnsLabel,
     DnsSubdomain,
     Duration,
     Filled,
+    GroupId,
     Image,
-    Quantity,
+    Price,
     Revision,
     SecretKey,
     Section,
+    ServedName,
     ServiceName,
     Text,
 )
@@ -38,7 +43,7 @@ def _from_json(value: object) -> object:
     if isinstance(value, str) and value.strip()[:1] in {"{", "["}:
         try:
             return json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -63,7 +68,7 @@ class Pool(Section):
 
     node_selector: dict[str, Text] = Field(default={}, description="labels of the nodes")
     tolerations: tuple[Toleration, ...] = Field(default=(), description="taints of the nodes")
-    device_groups: tuple[int, ...] | None = Field(
+    device_groups: tuple[GroupId, ...] | None = Field(
         default=None,
         description="owners of the GPU's devices on the nodes; default: 44 and 109 for AMD",
     )
@@ -72,7 +77,7 @@ class Pool(Section):
 class Preset(Section):
     """A GPU flavour of the cluster, as an app platform's catalogue lists it."""
 
-    name: str = Field(description="what `preset` chooses it by")
+    name: Claim = Field(description="what `preset` chooses it by")
     vendor: Literal["nvidia", "amd"] | None = Field(
         default=None, description="of the GPU; default: required with `gpus`"
     )
@@ -80,9 +85,9 @@ class Preset(Section):
         default=None, description="a key of catalog/gpus.yaml; default: required with `gpus`"
     )
     gpus: int = Field(default=0, ge=0, le=16, description="GPUs of one replica, on one node")
-    cpu: Quantity = Field(description="CPUs of one replica")
-    memory: Quantity = Field(description="memory of one replica")
-    price_per_hour: float = Field(default=0.0, ge=0, description="of one replica, in any currency")
+    cpu: Cpus = Field(description="CPUs of one replica")
+    memory: Bytes = Field(description="memory of one replica")
+    price_per_hour: Price = Field(default=0.0, description="of one replica, in any currency")
     capacity: int | None = Field(
         default=None, ge=0, description="replicas that the cluster can hold; default: unknown"
     )
@@ -117,7 +122,7 @@ class ExternalToken(Section):
         default="SecretStore", description="the first is in the app's namespace"
     )
     key: Claim = Field(description="what holds the token in the store")
-    property: str | None = Field(
+    property: Claim | None = Field(
         default=None, description="a field of it; default: the whole value"
     )
     refresh_interval: Duration = Field(
@@ -135,13 +140,13 @@ class Namespace(Section):
 class Kubernetes(Section):
     """Which cluster: a kubeconfig context, or a directory to render manifests to."""
 
-    context: str | None = Field(
+    context: Filled | None = Field(
         default=None, description="kubeconfig context; default: required, unless `renderTo` is set"
     )
-    cluster_id: str | None = Field(
+    cluster_id: Filled | None = Field(
         default=None, description="when it changes, every object is replaced; default: `context`"
     )
-    render_to: str | None = Field(
+    render_to: Filled | None = Field(
         default=None, description="directory for manifests, instead of a cluster"
     )
 
@@ -161,15 +166,13 @@ class MultiNode(Section):
 class Rollout(Section):
     """Limits of a rollout."""
 
-    start_seconds: int | None = Field(
+    start_seconds: Budget | None = Field(
         default=None,
-        ge=10,
         description="until a pod that has a node must answer; "
         "default: planned from what it fetches and loads",
     )
-    download_seconds: int | None = Field(
+    download_seconds: Budget | None = Field(
         default=None,
-        ge=10,
         description="until the download Job must be done; default: planned from the files",
     )
     node_seconds: int = Field(
@@ -204,7 +207,7 @@ class StackSettings(Section):
     check_access: bool = Field(
         default=True, description="try at preview whether the Hub opens the model to the token"
     )
-    served_model_name: str | None = Field(
+    served_model_name: ServedName | None = Field(
         default=None, description="what clients put in `model`; default: the repository"
     )
     max_model_len: int | None = Field(
@@ -247,6 +250,7 @@ class StackSettings(Section):
     replicas: int | None = Field(
         default=None,
         ge=0,
+        le=1000,
         description="number of replicas when autoscaling is off, set again on every `up`; "
         "default: 1 on creation, afterwards left to `kubectl scale` or another scaler",
     )

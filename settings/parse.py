@@ -18,6 +18,7 @@ from settings.models import StackSettings, decode
 from settings.preset_files import PresetFileError, read_presets
 from settings.rules import check, top_level
 from settings.secret_keys import SECRET_KEYS, value_mistakes
+from settings.values import plain_to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def _mistake(detail: ErrorDetails, values: Mapping[str, object]) -> Mistake:
             )
         case kind:
             value = _value_at(values, location)
-            rule, remedy = _rule(kind, detail, str(value))
+            rule, remedy = _rule(kind, detail, value)
             shown = "its value" if location[0] in _NEVER_SHOWN else _shown(value)
             return Mistake(
                 key=_path(location),
@@ -137,37 +138,58 @@ def _unknown_key(location: tuple[int | str, ...]) -> Mistake:
     )
 
 
-def _rule(kind: str, detail: ErrorDetails, text: str) -> tuple[str, str]:
+def _rule(kind: str, detail: ErrorDetails, value: object) -> tuple[str, str]:
     context = detail.get("ctx", {})
     if kind == "literal_error":
-        near = did_you_mean(text, re.findall("'([^']*)'", str(context["expected"])))
+        near = did_you_mean(str(value), re.findall("'([^']*)'", str(context["expected"])))
         remedy = f"did you mean '{near}'?" if near else "choose one of them"
         return f"it is {context['expected']}", remedy
     if kind == "rule":
         return f"it {context['message']}", str(context["remedy"])
-    return _sentence(detail["msg"]), _REMEDIES.get(kind, _OTHERWISE).format(**context)
+    bounds = {name: plain_to_text(bound) for name, bound in context.items()}
+    remedy = _remedy_of_shape(kind, detail["loc"], value) or _REMEDIES.get(kind, _OTHERWISE)
+    return _sentence(detail["msg"]), remedy.format(**bounds)
+
+
+def _remedy_of_shape(kind: str, location: tuple[int | str, ...], value: object) -> str | None:
+    """What to write where one shape of YAML stands for another, if the key itself decides that."""
+    if kind == "string_type" and isinstance(value, list | dict):
+        return "write one text"
+    keys = _keys_beside((*location, "")) if kind in {"model_type", "tuple_type"} else []
+    if not keys or "enabled" in keys:
+        return None
+    if kind == "model_type":
+        return f"write its keys below it, which are {_listed(keys)}"
+    return f"write a list of sections, whose keys are {_listed(keys)}"
 
 
 _REMEDIES = {
     "bool_parsing": "write true or false",
     "bool_type": "write true or false",
     "dict_type": "write keys and values below it, as in {{team: search}}",
+    "finite_number": "write a number, such as 0.9",
     "float_parsing": "write a number, such as 0.9",
     "float_type": "write a number, such as 0.9",
-    "greater_than": "write a number above {gt:g}",
-    "greater_than_equal": "write {ge:g} or more",
+    "greater_than": "write a number above {gt}",
+    "greater_than_equal": "write {ge} or more",
     "int_from_float": "write a number without decimals",
     "int_parsing": "write a number without decimals, such as 2",
     "int_type": "write a number without decimals, such as 2",
-    "less_than_equal": "write {le:g} or less",
+    "int_parsing_size": "write a smaller number",
+    "invalid_key": "put the key in quotes",
+    "less_than_equal": "write {le} or less",
     "model_type": "write its keys below it, as in {{enabled: false}}",
     "string_too_long": "shorten it to {max_length} characters",
     "string_type": "put the value in quotes",
+    "string_unicode": "remove the half of a character that it holds",
     "tuple_type": "write a list, as in [one, two]",
 }
 """What to write instead, by pydantic's kind of mistake."""
 
 _OTHERWISE = "docs/configuration.md says what the key takes"
+
+_LONGEST_SHOWN = 200
+"""Characters of a value that a message repeats."""
 
 _NEVER_SHOWN = frozenset({"extraEnv"})
 """Keys whose values may be secrets that nothing tells from others."""
@@ -213,7 +235,9 @@ def _shown(value: object) -> str:
     text = repr(value)
     if has_user_info(text):
         return "an address with a password"
-    return text if may_be_shown(text) else "a value that looks like a secret"
+    if not may_be_shown(text):
+        return "a value that looks like a secret"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:

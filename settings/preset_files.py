@@ -32,20 +32,35 @@ def read_presets(path: str) -> list[Any]:
     Raises:
         PresetFileError: the file is missing, is no YAML, or has another shape.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise PresetFileError(
-            path, f"cannot be read ({error.strerror})", "name a file in the project's folder"
-        ) from None
-    try:
-        document: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        raise PresetFileError(path, f"is no YAML{line}", "correct what stands there") from None
+    document: Any = _document(path, _text(path))
     match document:
-        case {"presets": [*presets]} if len(document) == 1:
+        case {"presets": [*presets], **others} if not others:
             return presets
         case _:
             raise PresetFileError(path, "has another shape", "write 'presets:' and a list below it")
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        wrong, remedy = f"cannot be read ({error.strerror})", "name a file in the project's folder"
+    except UnicodeDecodeError:
+        wrong, remedy = "is no text in UTF-8", "save it as that"
+    except ValueError:
+        wrong, remedy = "cannot be read (no file has such a name)", "name one that exists"
+    raise PresetFileError(path, wrong, remedy)
+
+
+def _document(path: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        wrong, remedy = f"is no YAML{line}", "correct what stands there"
+    except ValueError:
+        wrong, remedy = "holds a date or number that does not exist", "put such a text in quotes"
+    except RecursionError:
+        wrong, remedy = "is nested too deep", "write 'presets:' and a list below it"
+    raise PresetFileError(path, wrong, remedy)

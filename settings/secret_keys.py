@@ -24,6 +24,10 @@ API_KEY_CHARACTERS = 16
 """Fewest characters of an API key: 96 bits where each is one of 64."""
 
 _API_KEY = re.compile(r"[!-,.-~][!-~]*")
+_TOKEN = re.compile(r"[!-~]*")
+_CLIENT_SECRET = re.compile(r"[ -~]*")
+"""RFC 6749, appendix A.2."""
+
 _HTPASSWD = re.compile(r"[^:\s]+:(\$2[aby]\$|\$apr1\$|\{SHA\})\S+")
 
 
@@ -35,7 +39,10 @@ def split_api_keys(text: str) -> tuple[str, ...]:
     """
     if not text.lstrip().startswith("["):
         return tuple(text.split())
-    found: Any = json.loads(text)
+    try:
+        found: Any = json.loads(text)
+    except RecursionError:
+        raise ValueError("a list that is nested too deep") from None
     if not all(isinstance(key, str) for key in found):
         raise ValueError("an API key is a text")
     return tuple(found)
@@ -49,6 +56,23 @@ def value_mistakes(raw: Mapping[str, str]) -> Iterator[Mistake]:
     """
     if (text := raw.get("apiKeys", "")).strip():
         yield from _api_key_mistakes(text)
+    # huggingface_hub takes a line's end off a token by itself (2.4.0, utils/_auth.py).
+    if not _TOKEN.fullmatch(raw.get("huggingFaceToken", "").strip()):
+        yield Mistake(
+            key="huggingFaceToken",
+            wrong="holds what no header may",
+            rule="a token is printable ASCII without spaces",
+            remedy="set it again with 'pulumi config set --secret huggingFaceToken', with no "
+            "quotes or lines around it",
+        )
+    if not _CLIENT_SECRET.fullmatch(raw.get("oidcClientSecret", "")):
+        yield Mistake(
+            key="oidcClientSecret",
+            wrong="holds what no client secret may",
+            rule="it is one line of printable ASCII",
+            remedy="set it again with 'pulumi config set --secret oidcClientSecret', as the issuer "
+            "shows it",
+        )
     lines = [line for line in raw.get("basicAuthUsers", "").splitlines() if line.strip()]
     if wrong := [index for index, line in enumerate(lines, 1) if not _HTPASSWD.fullmatch(line)]:
         yield Mistake(

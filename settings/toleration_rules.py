@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from settings.label_rules import label_key_mistakes, label_value_mistakes
 from settings.mistakes import Mistake
 from settings.models import StackSettings, Toleration
 
@@ -25,6 +26,9 @@ def toleration_mistakes(settings: StackSettings) -> Iterator[Mistake]:
                 rule="Equal compares the value of one taint",
                 remedy="name the taint's key, or set operator to Exists for every taint",
             )
+        if toleration.key:
+            yield from label_key_mistakes(f"{key}.key", toleration.key)
+        yield from label_value_mistakes(f"{key}.value", toleration.value or "")
         if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
             yield Mistake(
                 key=f"{key}.tolerationSeconds",

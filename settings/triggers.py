@@ -88,7 +88,7 @@ class ColdStart(Section):
     """What a request gets that finds no ready replica."""
 
     wait_seconds: int | None = Field(
-        default=None, ge=1, description="how long it is held; default: the start budget"
+        default=None, ge=1, le=86400, description="how long it is held; default: the start budget"
     )
     fallback: FallbackService | None = None
     placeholder: Placeholder | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
@@ -20,6 +21,9 @@ PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"
 
 _TOKENS = frozenset({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
 """Variables that huggingface_hub 2.4.0 takes the token from (`utils/_auth.py`)."""
+
+_NAME = re.compile(r"(?!\.$|\.\.)[-._a-zA-Z][-._a-zA-Z0-9]*")
+"""What every API server takes (Kubernetes, IsEnvVarName); newer ones take more."""
 
 _IN_CLEAR = "anyone who sees the pod or the stack's state can read it"
 _REFERENCE = "give it by reference to a Secret that exists: {name: SECRET, key: ENTRY}"
@@ -50,6 +54,8 @@ def _read(value: object, as_entry: ValidatorFunctionWrapHandler) -> object:
             "is a text, or name and key of a Secret's entry",
             remedy="put it in quotes, or write {name: SECRET, key: ENTRY}",
         )
+    if "\0" in text:
+        raise rule("is a text without NUL, which ends one", remedy="remove that character")
     return text
 
 
@@ -78,7 +84,9 @@ def hub_endpoint(variables: Variables) -> str | None:
 
 
 def variable_mistakes(variables: Variables, *, has_policies: bool) -> Iterator[Mistake]:
-    """Find credentials in clear, and references that nothing could follow; none is shown.
+    """Find names that no variable has, credentials in clear, and references nothing could follow.
+
+    No value is shown.
 
     Args:
         variables: of the container.
@@ -93,6 +101,14 @@ def variable_mistakes(variables: Variables, *, has_policies: bool) -> Iterator[M
                 rule=_IN_CLEAR,
                 remedy=_INSTEAD.get(name)
                 or (_PROXY if has_policies and name in PROXIES else _REFERENCE),
+            )
+    for name in sorted(variables):
+        if not _NAME.fullmatch(name):
+            yield Mistake(
+                key=f"extraEnv.{name}",
+                wrong="is no name of a variable",
+                rule="it is letters, digits, '_', '-' and '.', and no digit or '..' at its start",
+                remedy="write it like VLLM_LOGGING_LEVEL",
             )
     for name in sorted(referenced(variables).keys() & _INSTEAD.keys()):
         yield Mistake(

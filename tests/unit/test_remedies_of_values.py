@@ -61,6 +61,8 @@ def test_the_example_of_a_remedy_is_accepted(key: str) -> None:
         ({"replicas": "-1"}, "write 0 or more"),
         ({"replicas": "1.5"}, "write a number without decimals, such as 2"),
         ({"requestSeconds": "86401"}, "write 86400 or less"),
+        ({"autoscaling": '{"requestsPerSecond": 1000001}'}, "write 1000000 or less"),
+        ({"gpuMemoryUtilization": "2"}, "write 1 or less"),
         ({"gpuMemoryUtilization": "0"}, "write a number above 0"),
         ({"gpuMemoryUtilization": "much"}, "write a number, such as 0.9"),
         ({"force": "perhaps"}, "write true or false"),
@@ -74,6 +76,32 @@ def test_a_value_of_another_kind_is_told_what_to_write(
     changed: dict[str, str], remedy: str
 ) -> None:
     assert only(changed).rpartition("; ")[2] == remedy
+
+
+@pytest.mark.parametrize(
+    ("changed", "remedy"),
+    [
+        ({"kubernetes": "prod"}, "write its keys below it, which are clusterId, context, renderTo"),
+        ({"namespace": "llm"}, "write its keys below it, which are create, name"),
+        (
+            {"autoscaling": '{"fallback": 2}'},
+            "write its keys below it, which are failures, replicas",
+        ),
+        ({"huggingFaceTokenSecret": "hub"}, "write its keys below it, which are key, name"),
+        ({"presets": '["l4"]'}, None),
+        ({"tolerations": "gpu"}, None),
+        ({"autoscaling": '{"cron": 5}'}, None),
+        ({"model": '["a"]'}, "write one text"),
+        ({"labels": '{"a": {"b": "c"}}'}, "write one text"),
+    ],
+)
+def test_a_section_is_told_the_keys_that_it_has(
+    changed: dict[str, str], remedy: str | None
+) -> None:
+    said = only(changed).rpartition("; ")[2]
+    assert remedy is None or said == remedy
+    assert "enabled" not in said
+    assert "[one, two]" not in said
 
 
 def test_no_key_of_the_config_is_left_without_a_remedy() -> None:

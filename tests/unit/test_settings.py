@@ -192,6 +192,33 @@ def test_a_preset_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
         read_presets(str(tmp_path / "absent.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"\xff\xfep", "is no text in UTF-8"),
+        (b"presets:\n- name: 2026-13-45", "holds a date or number that does not exist"),
+        (b"presets: " + b"9" * 5000, "holds a date or number that does not exist"),
+        (b"presets: " + b"[" * 5000, "is nested too deep"),
+    ],
+)
+def test_a_preset_file_that_no_text_or_value_can_be_read_from_is_named(
+    tmp_path: Path, content: bytes, fault: str
+) -> None:
+    file = tmp_path / "presets.yaml"
+    file.write_bytes(content)
+    assert f"presets: the file '{file}' {fault}; " in only({"presets": str(file)})
+
+
+def test_a_path_that_no_file_can_have_is_named() -> None:
+    assert "cannot be read" in only({"presets": "presets\0.yaml"})
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" + "9" * 5000 + "]"])
+def test_json_that_cannot_be_read_is_a_mistake_of_its_key(text: str) -> None:
+    assert only({"tolerations": text}).startswith("tolerations: '[")
+    assert only({"apiKeys": text}, secret=("apiKeys",)).startswith("apiKeys: holds no list of keys")
+
+
 def test_a_missing_preset_file_is_the_only_mistake_it_makes(tmp_path: Path) -> None:
     line = only({"presets": str(tmp_path / "absent.yaml")})
     assert "cannot be read (No such file or directory)" in line
@@ -223,6 +250,13 @@ def test_the_message_counts_and_sorts_its_lines() -> None:
         "the configuration of stack 'dev' has 2 mistakes; nothing was changed:\n"
         "  - a: w; r; y\n  - b: w; r; y"
     )
+
+
+def test_a_mistake_stays_on_its_line_whatever_its_key_holds() -> None:
+    parsed = parse(VALID | {"labels": '{"a\\nb\\u001b[2J": ""}'}, secret=frozenset())
+    message = as_message("dev", parsed.mistakes)
+    assert message.splitlines()[1].startswith("  - labels.a\\nb\\x1b[2J: ")
+    assert len(message.splitlines()) == 2
 
 
 def test_did_you_mean_ignores_case_and_stays_silent_when_nothing_is_near() -> None:

@@ -42,6 +42,19 @@ def test_a_credential_in_clear_is_refused_and_never_repeated(name: str, value: s
     assert "horse" not in line
 
 
+@pytest.mark.parametrize("name", ["", "A=B", "MY VAR", "größe", "7UP", ".", "..A", "A\t"])
+@pytest.mark.parametrize("value", ["1", REFERENCE])
+def test_a_name_that_no_variable_may_have_is_refused(name: str, value: object) -> None:
+    line = only(variables(**{name: value}))
+    assert ": is no name of a variable; " in line
+    assert line.startswith("extraEnv.")
+
+
+@pytest.mark.parametrize("name", ["VLLM_USE_V1", "_a", "a.b-c", ".a"])
+def test_a_name_that_a_variable_may_have_is_accepted(name: str) -> None:
+    assert mistakes(variables(**{name: "1"})) == []
+
+
 @pytest.mark.parametrize(
     "changed",
     [
