@@ -9,12 +9,12 @@ from pydantic import Field
 
 from settings.mistakes import Mistake
 from settings.values import (
-    Claim,
     DnsLabel,
     DnsSubdomain,
     EmailDomain,
     HeaderName,
     Image,
+    Printable,
     SecretKey,
     Section,
     Url,
@@ -65,9 +65,9 @@ class Auth(Section):
     issuer: Url | None = Field(
         default=None, description="`oidc`: what signs the tokens, as they name it"
     )
-    client_id: Claim | None = Field(default=None, description="`oidc`: audience of the tokens")
-    audiences: tuple[Claim, ...] = Field(default=(), description="`oidc`: further audiences")
-    groups: tuple[Claim, ...] = Field(
+    client_id: Printable | None = Field(default=None, description="`oidc`: audience of the tokens")
+    audiences: tuple[Printable, ...] = Field(default=(), description="`oidc`: further audiences")
+    groups: tuple[Printable, ...] = Field(
         default=(), description="`oidc`: a caller is in one of them; default: any"
     )
     email_domains: tuple[EmailDomain, ...] = Field(

@@ -11,11 +11,11 @@ from settings.mistakes import Mistake
 from settings.values import (
     AbsolutePath,
     Bytes,
-    Claim,
     DnsLabel,
     DnsSubdomain,
     Driver,
     LabelValue,
+    Printable,
     Section,
     StorageClass,
     Text,
@@ -59,7 +59,7 @@ class Cache(Section):
     path: AbsolutePath | None = Field(
         default=None, description="`hostPath`: folder of each node; `nfs`: folder of the server"
     )
-    server: Claim | None = Field(default=None, description="`nfs`: its address")
+    server: Printable | None = Field(default=None, description="`nfs`: its address")
     driver: Driver | None = Field(
         default=None, description="`csi`: a driver of inline volumes on a share or bucket"
     )

@@ -19,7 +19,6 @@ from settings.network import Network
 from settings.values import (
     Budget,
     Bytes,
-    Claim,
     Cpus,
     DnsLabel,
     DnsSubdomain,
@@ -28,6 +27,7 @@ from settings.values import (
     GroupId,
     Image,
     Price,
+    Printable,
     Revision,
     SecretKey,
     Section,
@@ -77,7 +77,7 @@ class Pool(Section):
 class Preset(Section):
     """A GPU flavour of the cluster, as an app platform's catalogue lists it."""
 
-    name: Claim = Field(description="what `preset` chooses it by")
+    name: Printable = Field(description="what `preset` chooses it by")
     vendor: Literal["nvidia", "amd"] | None = Field(
         default=None, description="of the GPU; default: required with `gpus`"
     )
@@ -121,8 +121,8 @@ class ExternalToken(Section):
     store_kind: Literal["SecretStore", "ClusterSecretStore"] = Field(
         default="SecretStore", description="the first is in the app's namespace"
     )
-    key: Claim = Field(description="what holds the token in the store")
-    property: Claim | None = Field(
+    key: Printable = Field(description="what holds the token in the store")
+    property: Printable | None = Field(
         default=None, description="a field of it; default: the whole value"
     )
     refresh_interval: Duration = Field(

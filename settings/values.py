@@ -189,7 +189,7 @@ def _check_email_domain(value: str) -> str:
     return value
 
 
-def _check_claim(value: str) -> str:
+def _check_printable(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise rule(
             "is a text of printable characters that is not empty",
@@ -241,7 +241,7 @@ Url = Annotated[str, AfterValidator(_check_url)]
 Text = Annotated[str, BeforeValidator(plain_to_text)]
 HeaderName = Annotated[str, AfterValidator(_check_header)]
 EmailDomain = Annotated[str, AfterValidator(_check_email_domain)]
-Claim = Annotated[str, AfterValidator(_check_claim)]
+Printable = Annotated[str, AfterValidator(_check_printable)]
 
 
 class Section(BaseModel):
