@@ -31,13 +31,16 @@ class LeaderWorkerServerArgs:
 class LeaderWorkerServer(pulumi.ComponentResource):
     """A LeaderWorkerSet: every replica is a pod on each of its nodes, and the first serves."""
 
+    groups: CustomResource
+    """The set itself."""
+
     def __init__(
         self, name: str, args: LeaderWorkerServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         plan = args.plan
         shown = {"replicas": plan.server.replicas, "nodes": plan.placement.nodes}
         super().__init__("llm:index:LeaderWorkerServer", name, shown, opts)
-        CustomResource(
+        self.groups = CustomResource(
             f"{name}-set",
             api_version=API_VERSION,
             kind=KIND,

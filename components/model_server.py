@@ -37,8 +37,8 @@ class ModelServerArgs:
 class ModelServer(pulumi.ComponentResource):
     """vLLM on the preset's pool, answering on a Service inside the cluster."""
 
-    workload: Deployment | LeaderWorkerServer
-    """The server's Deployment, which an autoscaler targets; groups of pods over several nodes."""
+    workload: Deployment | CustomResource
+    """The server's Deployment, which an autoscaler targets; LeaderWorkerSet over several nodes."""
 
     service: Service
     """The Service in front of it."""
@@ -83,14 +83,14 @@ class ModelServer(pulumi.ComponentResource):
         args: ModelServerArgs,
         token: Token | None,
         after: tuple[pulumi.Resource, ...],
-    ) -> Deployment | LeaderWorkerServer:
+    ) -> Deployment | CustomResource:
         plan = args.plan
         if plan.placement.nodes > 1:
             group = LeaderWorkerServerArgs(
                 plan=plan, token=token, api_keys=args.api_keys, after=after
             )
             behind = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
-            return LeaderWorkerServer(f"{name}-group", group, behind)
+            return LeaderWorkerServer(f"{name}-group", group, behind).groups
         deployment = deployment_args(plan, token=token, api_keys=args.api_keys)
         return Deployment(
             f"{name}-deployment",

@@ -21,6 +21,7 @@ from manifests.api_keys import ApiKeys
 from manifests.metadata import pod_metadata, server_metadata
 from manifests.pod import Token, pod_spec
 from manifests.server import service_annotations
+from planning.auth import ApiKeyAuth
 from planning.names import PORT, selector
 from planning.plan import Plan
 
@@ -46,14 +47,17 @@ def leader_service_args(plan: Plan) -> ServiceInitArgs:
 
 
 def leader_worker_set_metadata(plan: Plan) -> ObjectMetaArgs:
-    """Build the metadata of the set, which `pulumi up` waits for.
+    """Build the metadata of the set, whose first groups Pulumi's provider waits for.
 
-    Its status names no generation (v0.7.0), so that an operator which is slow to see a change may
-    let `pulumi up` end on the state before it.
+    The condition is there, true or not, from the first time that all groups are ready. Whether it
+    is true may tell of the groups before a change: the status names no generation (v0.7.0). The
+    program itself waits for a change, and says what is wrong, which the provider would not.
     """
-    # Its controller makes a headless Service of the set's own name, beside the app's.
-    name = f"{plan.names.server}-group"
-    return server_metadata(plan, name, {"pulumi.com/waitFor": "condition=Available"})
+    available = 'jsonpath={.status.conditions[?(@.type=="Available")].type}'
+    if isinstance(plan.auth, ApiKeyAuth):
+        # The ingress, which may stop to ask for passwords, follows what the provider waits for.
+        available = "condition=Available"
+    return server_metadata(plan, plan.names.groups, {"pulumi.com/waitFor": available})
 
 
 def leader_worker_set_spec(

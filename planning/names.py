@@ -56,6 +56,14 @@ class Names:
         return self.app
 
     @property
+    def groups(self) -> str:
+        """The LeaderWorkerSet of a server over several nodes.
+
+        Its controller makes a headless Service of the same name, beside the server's.
+        """
+        return f"{self.app}-group"
+
+    @property
     def cache(self) -> str:
         """The claim of the model cache."""
         return f"{self.app}-cache"

@@ -92,10 +92,15 @@ def plan_rollout(
         start: of one pod.
         drain: of one pod.
     """
-    # A pod that has gone holds its GPU until it has drained, also beside a spare one.
-    each = start.seconds + drain.grace_seconds
+    # A pod that has gone holds its GPU until it has drained, also beside a spare one. A group's
+    # workers are stopped only once its leader has gone, whose garbage their StatefulSet is
+    # (LeaderWorkerSet v0.7.0, pod_controller.go).
+    grouped = placement.nodes > 1
+    each = start.seconds + (2 if grouped else 1) * drain.grace_seconds
     spare = placement.capacity is not None and placement.capacity > pods
-    surge = spare and shared_cache and pods > 0
+    # A single group that is to wait for another beside it waits for ever: its operator makes none
+    # (LeaderWorkerSet v0.7.0, wantReplicas).
+    surge = spare and shared_cache and pods > int(grouped)
     order = "a new pod first" if surge else "the old pod first" if pods <= 1 else "one by one"
     return Rollout(
         strategy="RollingUpdate" if surge or pods > 1 else "Recreate",
@@ -103,7 +108,9 @@ def plan_rollout(
         max_unavailable=int(not surge),
         reason=f"{order}, since {_room(pods, placement, spare, shared_cache)}",
         progress_seconds=each,
-        update_seconds=max(pods, 1) * each,
+        # A group beside the others comes before the first of them is replaced, and all of them are
+        # (LeaderWorkerSet v0.7.0, rollingUpdateParameters).
+        update_seconds=(max(pods, 1) + int(surge and grouped)) * each,
     )
 
 
@@ -112,5 +119,7 @@ def _room(pods: int, placement: Placement, spare: bool, shared_cache: bool) -> s
         return "its cache may attach to one node only"
     if placement.capacity is None:
         return f"'{placement.preset}' declares no spare capacity"
+    if spare and placement.nodes > 1 and pods == 1:
+        return "a single group is replaced in its place"
     room = f"'{placement.preset}' has room for {placement.capacity}"
     return f"{room} and at most {pods} run" if spare else f"{room} only"

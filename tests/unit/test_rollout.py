@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,38 @@ def test_a_rollout_never_asks_for_more_pods_than_the_pool_holds(
     assert made.max_surge + made.max_unavailable == 1
     assert made.progress_seconds == start.seconds + drain.grace_seconds
     assert made.update_seconds >= pods * made.progress_seconds
+
+
+@pytest.mark.parametrize(
+    ("pods", "capacity", "replaced"),
+    [
+        # A group beside the others, before the first of them is replaced.
+        (2, 3, 3),
+        (2, 2, 2),
+        # No group comes beside a single one.
+        (1, 3, 1),
+        (1, None, 1),
+        (0, 3, 1),
+    ],
+)
+def test_an_update_of_groups_may_take_both_stops_and_a_start_for_each(
+    pods: int, capacity: int | None, replaced: int
+) -> None:
+    start, drain = start_budget(10**12, override=None), plan_drain({"--shutdown-timeout"})
+    placement = replace(planned([preset("l4")]).placement, capacity=capacity, nodes=2)
+    made = plan_rollout(pods, placement=placement, shared_cache=True, start=start, drain=drain)
+    # The workers are stopped once their leader has gone.
+    assert made.update_seconds == replaced * (start.seconds + 2 * drain.grace_seconds)
+    assert made.max_surge == int(replaced > max(pods, 1))
+    assert made.max_unavailable == 1 - made.max_surge
+
+
+def test_a_single_group_goes_before_another_comes_since_its_operator_makes_none_beside_it() -> None:
+    start, drain = start_budget(10**12, override=None), plan_drain({"--shutdown-timeout"})
+    placement = replace(planned([preset("l4")]).placement, capacity=2, nodes=2)
+    made = plan_rollout(1, placement=placement, shared_cache=True, start=start, drain=drain)
+    assert (made.max_surge, made.max_unavailable) == (0, 1)
+    assert made.reason == "the old pod first, since a single group is replaced in its place"
 
 
 def test_a_rollout_says_which_and_why() -> None:
