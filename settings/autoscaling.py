@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from settings.triggers import ColdStart, Cron, MetricsFallback, Prometheus
-from settings.values import DnsLabel, Section
+from settings.values import MOST_REPLICAS, DnsLabel, Section
 
 
 class Interceptor(Section):
@@ -30,7 +30,7 @@ class ScaleUp(Section):
     pods: int | None = Field(
         default=None,
         ge=1,
-        le=1000,
+        le=MOST_REPLICAS,
         description="at most so many in a period; "
         "default: all that are asked for where the preset declares its capacity, else 1",
     )
@@ -40,7 +40,7 @@ class ScaleUp(Section):
 class ScaleDown(Section):
     """How many replicas may be taken away at once."""
 
-    pods: int = Field(default=1, ge=1, le=1000, description="at most so many in a period")
+    pods: int = Field(default=1, ge=1, le=MOST_REPLICAS, description="at most so many in a period")
     period_seconds: int = Field(default=60, ge=1, le=1800, description="that period")
 
 
@@ -49,7 +49,7 @@ class Autoscaling(Section):
 
     enabled: bool = Field(default=False, description="replicas by request rate, with KEDA")
     min_replicas: int = Field(default=1, ge=0, description="fewest replicas; 0 scales to zero")
-    max_replicas: int = Field(default=5, ge=1, le=1000, description="most replicas")
+    max_replicas: int = Field(default=5, ge=1, le=MOST_REPLICAS, description="most replicas")
     idle_replicas: Literal[0] | None = Field(
         default=None,
         description="`0`: no replicas while idle, at least `minReplicas` under any load",

@@ -17,6 +17,7 @@ from settings.cache import Cache
 from settings.ingress import Ingress
 from settings.network import Network
 from settings.values import (
+    MOST_REPLICAS,
     Budget,
     Bytes,
     Cpus,
@@ -250,7 +251,7 @@ class StackSettings(Section):
     replicas: int | None = Field(
         default=None,
         ge=0,
-        le=1000,
+        le=MOST_REPLICAS,
         description="number of replicas when autoscaling is off, set again on every `up`; "
         "default: 1 on creation, afterwards left to `kubectl scale` or another scaler",
     )

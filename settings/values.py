@@ -217,6 +217,9 @@ def _check_revision(value: str) -> str:
     return value
 
 
+MOST_REPLICAS = 1000
+"""Far above what a pool of GPUs holds, and far below what Kubernetes counts in 32 bits."""
+
 Budget = Annotated[int, Field(ge=10, le=604800)]
 """Seconds of a limit, up to a week: Kubernetes counts most of them in 32 bits."""
 
