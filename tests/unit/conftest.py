@@ -1,15 +1,22 @@
 """What stands where a kubeconfig says that an API server is, and answers in its own way."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
+from cluster import end_of_rollout
+
 JSON = "application/json"
+
+Reply = tuple[int, str | None, bytes]
+"""Status, content type and body."""
 
 Kubeconfig = Callable[..., None]
 
@@ -17,7 +24,7 @@ Kubeconfig = Callable[..., None]
 class Proxy(ThreadingHTTPServer):
     """Gives one answer after the other and the last for ever; keeps the token it was shown."""
 
-    answers: tuple[tuple[int, str | None, bytes], ...] = ()
+    answers: tuple[Reply, ...] = ()
     authorization: str | None = None
 
 
@@ -36,6 +43,19 @@ class Answer(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Say nothing."""
+
+
+def reply(shown: dict[str, Any], status: int = 200) -> Reply:
+    return status, JSON, json.dumps(shown).encode()
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Pulumi is told; no second passes between two questions about a rollout."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    monkeypatch.setattr(end_of_rollout, "_PERIOD_SECONDS", 0.0)
+    return said
 
 
 @pytest.fixture

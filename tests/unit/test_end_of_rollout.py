@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from cluster import end_of_rollout
 from cluster.end_of_rollout import outlast_rollout
 from cluster.rollout import observed_rollout
 from tests.choices import planned, preset
-from tests.unit.conftest import JSON, Kubeconfig, Proxy
+from tests.unit.conftest import Kubeconfig, Proxy, Reply, reply
 
 COMPLETE, GOING = "NewReplicaSetAvailable", "ReplicaSetUpdated"
 
@@ -77,27 +76,13 @@ def test_a_controller_gives_up_what_it_has_begun_only() -> None:
 OVER = deployment(replicas=1, updatedReplicas=1)
 UNDER_WAY = deployment(GOING, replicas=1, updatedReplicas=1)
 GIVEN_UP = deployment(LATE, replicas=1, updatedReplicas=1)
-Answer = tuple[int, str | None, bytes]
 
 
-@pytest.fixture
-def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What Pulumi is told; no second passes between two questions."""
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", said.append)
-    monkeypatch.setattr(end_of_rollout, "_PERIOD_SECONDS", 0.0)
-    return said
+def served(shown: dict[str, Any]) -> Reply:
+    return reply({**shown, "spec": {**shown["spec"], "selector": {}, "template": {}}})
 
 
-def answer(shown: dict[str, Any], status: int = 200) -> Answer:
-    return status, JSON, json.dumps(shown).encode()
-
-
-def served(shown: dict[str, Any]) -> Answer:
-    return answer({**shown, "spec": {**shown["spec"], "selector": {}, "template": {}}})
-
-
-def outlast(proxy: Proxy, *answers: Answer, update_seconds: int = 3600) -> None:
+def outlast(proxy: Proxy, *answers: Reply, update_seconds: int = 3600) -> None:
     proxy.answers = answers
     plan = planned([preset("l4")], kubernetes={"context": "proxy"})
     plan = replace(plan, rollout=replace(plan.rollout, update_seconds=update_seconds))
@@ -109,12 +94,12 @@ def outlast(proxy: Proxy, *answers: Answer, update_seconds: int = 3600) -> None:
     "meanwhile",
     [
         (502, "text/html", b"<html>"),
-        answer({"kind": "Status", "message": "etcdserver: leader changed"}, 500),
-        answer({"kind": "Status", "message": "too many requests"}, 429),
+        reply({"kind": "Status", "message": "etcdserver: leader changed"}, 500),
+        reply({"kind": "Status", "message": "too many requests"}, 429),
     ],
 )
 def test_an_error_that_passes_does_not_end_the_wait(
-    proxy: Proxy, warned: list[str], meanwhile: Answer
+    proxy: Proxy, warned: list[str], meanwhile: Reply
 ) -> None:
     outlast(proxy, served(UNDER_WAY), meanwhile, served(UNDER_WAY), meanwhile, served(OVER))
     assert proxy.answers == (served(OVER),)
@@ -126,7 +111,7 @@ def test_an_error_that_passes_does_not_end_the_wait(
 def test_who_may_not_read_the_deployment_is_told_that_nobody_waits(
     proxy: Proxy, warned: list[str], status: int
 ) -> None:
-    outlast(proxy, answer({"kind": "Status"}, status), served(UNDER_WAY))
+    outlast(proxy, reply({"kind": "Status"}, status), served(UNDER_WAY))
     assert proxy.answers == (served(UNDER_WAY),)
     (said,) = warned
     assert said.startswith(f"kubernetes.context: the API server answered {status}; ")
@@ -151,7 +136,7 @@ def test_a_cluster_that_the_preflight_could_not_find_either_is_not_waited_for(
     assert warned == []
 
 
-FORBIDDEN = answer({"kind": "Status"}, 403)
+FORBIDDEN = reply({"kind": "Status"}, 403)
 
 
 @pytest.mark.usefixtures("kubeconfig", "warned")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -11,12 +10,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from cluster import end_of_rollout
 from cluster.end_of_rollout import outlast_rollout
 from cluster.group_rollout import ObservedGroupRollout, observed_group_rollout
 from planning.plan import Plan
 from tests.choices import planned, preset
-from tests.unit.conftest import JSON, Proxy
+from tests.unit.conftest import Proxy, Reply, reply
 
 OLD, NEW = "5d6756968f", "7cf5dd5988"
 GROUP = "leaderworkerset.sigs.k8s.io/group-index"
@@ -187,29 +185,11 @@ def test_a_revision_in_a_form_that_is_not_known_is_not_seen() -> None:
     assert not observed_group_rollout(same, leaders(OLD), [unknown], pods(OLD, OLD)).is_seen
 
 
-Answer = tuple[int, str | None, bytes]
+def listed(*items: dict[str, Any]) -> Reply:
+    return reply({"metadata": {}, "items": list(items)})
 
 
-@pytest.fixture
-def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What Pulumi is told; no second passes between two questions."""
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", said.append)
-    monkeypatch.setattr(end_of_rollout, "_PERIOD_SECONDS", 0.0)
-    return said
-
-
-def answer(shown: dict[str, Any], status: int = 200) -> Answer:
-    return status, JSON, json.dumps(shown).encode()
-
-
-def listed(*items: dict[str, Any]) -> Answer:
-    return answer({"metadata": {}, "items": list(items)})
-
-
-def answers(
-    of: str, revisions: list[dict[str, Any]], of_pods: list[dict[str, Any]]
-) -> list[Answer]:
+def answers(of: str, revisions: list[dict[str, Any]], of_pods: list[dict[str, Any]]) -> list[Reply]:
     """What the API server says of the set, its StatefulSet, its revisions and its pods."""
     of_pod: dict[str, Any] = {"spec": {"containers": []}}
     made: dict[str, Any] = {
@@ -217,8 +197,8 @@ def answers(
         "spec": {"selector": {}, "serviceName": "vllm", "template": {}},
     }
     return [
-        answer(group_set(template("4096"))),
-        answer(made),
+        reply(group_set(template("4096"))),
+        reply(made),
         listed(*revisions),
         listed(*(each | of_pod for each in of_pods)),
     ]
@@ -239,7 +219,7 @@ def grouped(update_seconds: int = 3600) -> Plan:
     )
 
 
-def outlast(proxy: Proxy, *answers: Answer, update_seconds: int = 3600) -> None:
+def outlast(proxy: Proxy, *answers: Reply, update_seconds: int = 3600) -> None:
     proxy.answers = answers
     asyncio.run(outlast_rollout(grouped(update_seconds), "proxy"))
 
@@ -256,7 +236,7 @@ def test_groups_are_waited_for_until_the_last_is_replaced(proxy: Proxy, warned: 
 def test_who_may_not_read_a_set_or_what_is_made_of_it_is_told_that_nobody_waits(
     proxy: Proxy, warned: list[str], kind: int
 ) -> None:
-    outlast(proxy, *UNDER_WAY, *UNDER_WAY[:kind], answer({"kind": "Status"}, 403))
+    outlast(proxy, *UNDER_WAY, *UNDER_WAY[:kind], reply({"kind": "Status"}, 403))
     (said,) = warned
     doubt = "whether the rollout is over is not known"
     assert said == f"kubernetes.context: the API server answered 403; {doubt}"
@@ -267,7 +247,7 @@ def test_groups_that_the_operator_does_not_take_up_in_time_fail_with_that_reason
     proxy: Proxy,
 ) -> None:
     with pytest.raises(pulumi.RunError) as failed:
-        outlast(proxy, *UNSEEN, answer({"kind": "Status"}, 403), update_seconds=0)
+        outlast(proxy, *UNSEEN, reply({"kind": "Status"}, 403), update_seconds=0)
     assert str(failed.value).splitlines() == [
         "the rollout of 'vllm' is not over after 0 s:",
         "its controller has not seen the change",
@@ -277,5 +257,5 @@ def test_groups_that_the_operator_does_not_take_up_in_time_fail_with_that_reason
 
 @pytest.mark.usefixtures("kubeconfig")
 def test_a_set_that_is_not_there_is_not_waited_for(proxy: Proxy, warned: list[str]) -> None:
-    outlast(proxy, answer({"kind": "Status"}, 404))
+    outlast(proxy, reply({"kind": "Status"}, 404))
     assert warned == []
