@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -141,6 +142,12 @@ class PulumiProject:
         )
         self.transcript.extend((done.stdout, done.stderr))
         return done
+
+    def configure(self, **keys: object) -> None:
+        """Set keys of the stack's config: a text as it is, anything else as JSON."""
+        for key, value in keys.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            self.succeed("config", "set", key, text)
 
     def up(self) -> str:
         """Deploy; a first time makes the stack."""

@@ -1,6 +1,5 @@
 """A stack of Mistral Large 3 in two replicas over two nodes each."""
 
-import json
 from pathlib import Path
 
 from tests.cluster.sandboxes import Sandbox
@@ -28,12 +27,5 @@ def large_project(
         "namespace": {"name": namespace},
         "autoscaling": {"enabled": False},
     }
-    for key, value in (large | keys).items():
-        set_key(project, key, value)
+    project.configure(**large | keys)
     return project
-
-
-def set_key(project: PulumiProject, key: str, value: object) -> None:
-    """Set a key of the stack config."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    project.succeed("config", "set", key, text)

@@ -1,6 +1,5 @@
 """From one kind of authentication to another, nobody gets in unasked on the way."""
 
-import json
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,17 +32,15 @@ def project(sandbox: Sandbox, tmp_path: Path) -> Iterator[PulumiProject]:
         folder=tmp_path / "checkout", backend=tmp_path / "backend", kubeconfig=sandbox.kubeconfig
     ).check_out(committed_stack_file("dev"))
     made.succeed("stack", "init", STACK)
-    keys: dict[str, object] = {
-        "namespace": {"name": NAMESPACE},
-        "replicas": 2,
-        "cache": {"enabled": False},
-        "autoscaling": {"enabled": False},
-        "ingress": {"host": "change.localhost", "auth": "basic"},
-        "rollout": {"startSeconds": 30, "drainSeconds": 0},
-    }
-    made.succeed("config", "set", "preset", "nvidia-a10g-1")
-    for key, value in keys.items():
-        made.succeed("config", "set", key, json.dumps(value))
+    made.configure(
+        preset="nvidia-a10g-1",
+        namespace={"name": NAMESPACE},
+        replicas=2,
+        cache={"enabled": False},
+        autoscaling={"enabled": False},
+        ingress={"host": "change.localhost", "auth": "basic"},
+        rollout={"startSeconds": 30, "drainSeconds": 0},
+    )
     made.succeed("config", "set", "--secret", "basicAuthUsers", given=USERS)
     made.up()
     yield made
@@ -86,8 +83,7 @@ def test_traefik_asks_for_passwords_until_every_server_asks_for_keys(
 ) -> None:
     before = pods(sandbox)
     assert len(before) == 2
-    ingress = {"host": "change.localhost", "auth": "apiKey"}
-    project.succeed("config", "set", "ingress", json.dumps(ingress))
+    project.configure(ingress={"host": "change.localhost", "auth": "apiKey"})
     project.succeed("config", "rm", "basicAuthUsers")
     with ThreadPoolExecutor() as beside:
         with kept(sandbox, list(before)):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.large_model import GROUP, large_project, set_key
+from tests.cluster.large_model import GROUP, large_project
 from tests.cluster.sandboxes import PATIENCE_SECONDS, Sandbox
 from tests.pulumi_project import PulumiProject
 
@@ -84,7 +84,7 @@ def test_up_lasts_until_the_last_group_s_new_pods_are_ready(
     full_sandbox: Sandbox, project: PulumiProject
 ) -> None:
     before = set(pods(full_sandbox))
-    set_key(project, "maxModelLen", 65536)
+    project.configure(maxModelLen=65536)
     ended, up = up_while_the_last_group_stops(full_sandbox, project)
     assert not ended
     assert up.returncode == 0, up.stdout + up.stderr
@@ -99,12 +99,12 @@ def test_up_lasts_until_the_last_group_s_new_pods_are_ready(
 def test_up_lasts_until_the_groups_that_are_added_are_ready(
     full_sandbox: Sandbox, project: PulumiProject
 ) -> None:
-    set_key(project, "replicas", 1)
+    project.configure(replicas=1)
     project.up()
     assert ready_groups(full_sandbox)[:2] == ["0", "0"]
     gone = ("pod/vllm-group-1", "pod/vllm-group-1-1", f"--timeout={PATIENCE_SECONDS:.0f}s")
     full_sandbox.kubectl("wait", "--for=delete", SCOPE, *gone)
-    set_key(project, "replicas", 2)
+    project.configure(replicas=2)
     project.up()
     assert ready_groups(full_sandbox) == ["0", "0", "1", "1"]
 
@@ -112,7 +112,7 @@ def test_up_lasts_until_the_groups_that_are_added_are_ready(
 def test_an_up_whose_new_groups_find_no_node_fails_with_the_reason_and_a_later_one_mends_it(
     full_sandbox: Sandbox, project: PulumiProject
 ) -> None:
-    set_key(project, "nodeSelector", {"example.com/zone": "nowhere"})
+    project.configure(nodeSelector={"example.com/zone": "nowhere"})
     began = time.monotonic()
     failed = project.run("up", "--yes", "--skip-preview")
     assert time.monotonic() - began < UPDATE_SECONDS + PATIENCE_SECONDS / 3
@@ -122,7 +122,7 @@ def test_an_up_whose_new_groups_find_no_node_fails_with_the_reason_and_a_later_o
     assert "FailedScheduling" in said
     assert "example.com/zone is unset, the pod asks for nowhere" in said
     assert "Traceback" not in said
-    set_key(project, "nodeSelector", {})
+    project.configure(nodeSelector={})
     project.up()
     assert ready_groups(full_sandbox) == ["0", "0", "1", "1"]
     project.expect_no_changes()

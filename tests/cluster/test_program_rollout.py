@@ -96,9 +96,7 @@ class Rolling:
     sandbox: Sandbox
 
     def up(self, **keys: object) -> str:
-        for key, value in keys.items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            self.project.succeed("config", "set", key, text)
+        self.project.configure(**keys)
         return self.project.up()
 
     def pods(self) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ The provider waits for nothing here, since it takes the old pods' conditions for
 ones in some runs only (ADR 15); what is left is the program's own wait.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -49,16 +48,10 @@ def project(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "ingress": {"enabled": False},
         "rollout": {"startSeconds": 20, "drainSeconds": 0},
     }
-    for key, value in keys.items():
-        ask(made, key, value)
+    made.configure(**keys)
     made.up()
     yield made
     made.run("destroy", "--yes", "--skip-preview")
-
-
-def ask(project: PulumiProject, key: str, value: object) -> None:
-    text = value if isinstance(value, str) else json.dumps(value)
-    project.succeed("config", "set", key, text)
 
 
 def pods(sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -104,7 +97,7 @@ def up_while_the_old_pod_drains(
 def test_up_lasts_until_the_new_pod_has_taken_the_old_one_s_place(
     sandbox: Sandbox, project: PulumiProject
 ) -> None:
-    ask(project, "maxModelLen", "8192")
+    project.configure(maxModelLen="8192")
     old, ended, up = up_while_the_old_pod_drains(sandbox, project)
     assert not ended
     assert up.returncode == 0, up.stdout + up.stderr
@@ -116,7 +109,7 @@ def test_up_lasts_until_the_new_pod_has_taken_the_old_one_s_place(
 def test_an_interrupted_up_ends_at_once_and_the_next_one_waits_in_its_place(
     sandbox: Sandbox, project: PulumiProject
 ) -> None:
-    ask(project, "maxModelLen", "4096")
+    project.configure(maxModelLen="4096")
     with draining(sandbox) as old:
         up = subprocess.Popen(
             ("pulumi", "--non-interactive", "up", "--yes", "--skip-preview"),
@@ -143,7 +136,7 @@ def test_an_interrupted_up_ends_at_once_and_the_next_one_waits_in_its_place(
 def test_an_up_whose_new_pod_finds_no_node_fails_with_the_reason_and_a_later_one_mends_it(
     sandbox: Sandbox, project: PulumiProject
 ) -> None:
-    ask(project, "nodeSelector", {"example.com/zone": "nowhere"})
+    project.configure(nodeSelector={"example.com/zone": "nowhere"})
     failed = project.run("up", "--yes", "--skip-preview")
     assert failed.returncode != 0
     said = failed.stdout + failed.stderr
@@ -154,7 +147,7 @@ def test_an_up_whose_new_pod_finds_no_node_fails_with_the_reason_and_a_later_one
     again = project.run("up", "--yes", "--skip-preview")
     assert again.returncode != 0
     assert "the rollout of 'vllm' is not over after 4" in again.stdout + again.stderr
-    ask(project, "nodeSelector", {})
+    project.configure(nodeSelector={})
     project.up()
     (pod,) = pods(sandbox)
     assert is_ready(pod)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
@@ -43,7 +42,7 @@ class LoadedApp:
 
     def set_up(self, **autoscaling: Any) -> str:
         """Change the autoscaler and run `pulumi up`."""
-        self.project.succeed("config", "set", "autoscaling", json.dumps(autoscaling))
+        self.project.configure(autoscaling=autoscaling)
         return self.project.up()
 
     def send(self, rate: int, seconds: float, **how: Any) -> Load:
@@ -111,10 +110,7 @@ def loaded_app(
     ).check_out(committed_stack_file("dev"))
     project.succeed("stack", "init", STACK)
     own = {"preset": preset, "namespace": {"name": namespace}, **(settings or {})}
-    for key, value in own.items():
-        project.succeed(
-            "config", "set", key, value if isinstance(value, str) else json.dumps(value)
-        )
+    project.configure(**own)
     app = LoadedApp(project=project, sandbox=sandbox, namespace=namespace, folder=folder)
     try:
         app.set_up(enabled=True, **autoscaling)
